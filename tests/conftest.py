@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What holds for every test: nothing is skipped, nothing is silently missing.
+
+A test that did not run proved nothing, so a skip, an expected failure and an empty directory are failures here,
+and a missing tool fails the tests that need it, with the package to install.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+Need = Callable[..., str]
+
+# Where a tool that a test may need comes from; scripts/setup installs all of them.
+PACKAGES = {
+    "cibadmin": "pacemaker-cli-utils",
+    "crm_simulate": "pacemaker-cli-utils",
+    "crm_verify": "pacemaker-cli-utils",
+    "dpkg-buildpackage": "dpkg-dev",
+    "dpkg-deb": "dpkg",
+    "ipmi_sim": "openipmi",
+    "ipmitool": "ipmitool",
+    "mmdebstrap": "mmdebstrap",
+    "rpm2cpio": "rpm2cpio",
+    "rpmbuild": "rpm",
+    "systemd-nspawn": "systemd-container",
+    "xmllint": "libxml2-utils",
+}
+ADMIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The top of the source tree."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def need() -> Need:
+    """`need("crm_verify")` returns the path of the tool, or fails the test: it never skips."""
+
+    def look(tool: str, *more: str) -> str:
+        found = {name: shutil.which(name, path=ADMIN_PATH) for name in (tool, *more)}
+        for name, path in found.items():
+            if path is None:
+                package = PACKAGES.get(name, "the package that has it")
+                pytest.fail(f"{name} is missing here; install {package} (scripts/setup does)", pytrace=False)
+        return found[tool] or ""
+
+    return look
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that was skipped, or was allowed to fail, is a failed test."""
+    report = yield
+    if report.skipped or hasattr(report, "wasxfail"):
+        kind = "is marked as an expected failure" if hasattr(report, "wasxfail") else "was skipped"
+        report.longrepr = f"{item.nodeid} {kind}, and nothing is skipped here: {_reason(report)}"
+        report.outcome = "failed"
+        if hasattr(report, "wasxfail"):
+            del report.wasxfail
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A module that skips itself is a failure as well."""
+    report = yield
+    if report.skipped:
+        report.longrepr = f"{collector.nodeid} skips itself, and nothing is skipped here"
+        report.outcome = "failed"
+    return report
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Each directory named on the command line must hold tests: an empty one must not look like success."""
+    places = [Path(item.path) for item in session.items]
+    for argument in session.config.args:
+        wanted = (session.config.invocation_params.dir / argument.split("::")[0]).resolve()
+        if wanted.is_dir() and not any(place.is_relative_to(wanted) for place in places):
+            raise pytest.UsageError(f"no tests were found in {argument}")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """The reason that a skip or an expected failure gave, if any."""
+    said = getattr(report, "wasxfail", "")
+    if not said and isinstance(report.longrepr, tuple):
+        said = str(report.longrepr[-1])
+    return said or "no reason given"
