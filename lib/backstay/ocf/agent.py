@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an agent is: its name, what it says about itself, its parameters and its actions.
+
+Decides which action a call means (check levels included). Never runs one: that is the runtime's.
+"""
+
+from __future__ import annotations
+
+from backstay.ocf.outcome import Outcome, done
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from backstay.ocf.context import Context
+    from backstay.ocf.parameters import Parameters
+
+PROVIDED = ("meta-data", "validate-all")  # actions that the runtime answers for every agent
+
+
+class Action:
+    """One advertised action; `timeout` and `interval` are in seconds, `depth` is a check level."""
+
+    __slots__ = ("depth", "interval", "name", "run", "timeout")
+
+    def __init__(
+        self,
+        name: str,
+        timeout: float,
+        run: Callable[[Context[Any]], Outcome],
+        interval: float | None = None,
+        depth: int | None = None,
+    ) -> None:
+        self.name = name
+        self.timeout = timeout
+        self.run = run
+        self.interval = interval
+        self.depth = depth
+
+
+class Agent:
+    """An agent; `validate` is what validate-all does at check level 10 and above (the environment of this host).
+
+    Descriptions are plain ASCII text; an empty line separates paragraphs.
+    """
+
+    __slots__ = ("actions", "longdesc", "name", "parameters", "shortdesc", "validate")
+
+    def __init__(
+        self,
+        name: str,
+        shortdesc: str,
+        longdesc: str,
+        parameters: type[Parameters],
+        actions: tuple[Action, ...],
+        validate: Callable[[Context[Any]], Outcome] | None = None,
+    ) -> None:
+        self.name = name
+        self.shortdesc = shortdesc
+        self.longdesc = longdesc
+        self.parameters = parameters
+        self.actions = actions
+        self.validate = validate
+
+    def find(self, name: str, check_level: int = 0) -> Action | None:
+        """Give the action of that name with the greatest depth that does not exceed the check level.
+
+        A level that is not implemented means the next lower one (OCF 1.1). None when there is no such action.
+        """
+        named = [action for action in self.actions if action.name == name]
+        fitting = [action for action in named if (action.depth or 0) <= check_level]
+        return max(fitting or named, key=lambda action: action.depth or 0, default=None)
+
+
+def reload_agent(_context: Context[Any]) -> Outcome:
+    """Answer reload-agent for an agent that reads its parameters afresh in every action."""
+    return done("the new parameters are used from the next action on")
