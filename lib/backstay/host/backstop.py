@@ -8,8 +8,8 @@ end is a thread of its own; `_thread` costs nothing where `threading` costs mill
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # signal itself imports enum, which costs 3 ms
 import _thread
-import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,21 +17,33 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-def arm(soft: float, error: type[BaseException], hard: float, last: Callable[[], None]) -> None:
-    """Raise `error` in the main thread after `soft` seconds, and call `last` in a thread after `hard` seconds.
+class Backstop:
+    """Raises `error` in the main thread after `soft` seconds, and calls `last` in a thread after `hard` seconds.
 
-    A forked child inherits neither.
+    To be made in the main thread. A forked child inherits neither end.
     """
 
-    def overstayed(_signal: int, _frame: FrameType | None) -> None:
-        raise error
+    __slots__ = ("_disarmed", "_hard", "_last")
 
-    def watch() -> None:
-        never = _thread.allocate_lock()
-        never.acquire()
-        never.acquire(timeout=hard)
-        last()
+    def __init__(
+        self, soft: float, error: type[BaseException], hard: float, last: Callable[[], None]
+    ) -> None:
+        def overstayed(_number: int, _frame: FrameType | None) -> None:
+            raise error
 
-    signal.signal(signal.SIGALRM, overstayed)
-    signal.setitimer(signal.ITIMER_REAL, soft)
-    _thread.start_new_thread(watch, ())
+        self._hard = hard
+        self._last = last
+        self._disarmed = _thread.allocate_lock()
+        self._disarmed.acquire()
+        _signal.signal(_signal.SIGALRM, overstayed)
+        _signal.setitimer(_signal.ITIMER_REAL, soft)
+        _thread.start_new_thread(self._watch, ())
+
+    def disarm(self) -> None:
+        """Call both ends off; to be called once."""
+        _signal.setitimer(_signal.ITIMER_REAL, 0)
+        self._disarmed.release()
+
+    def _watch(self) -> None:
+        if not self._disarmed.acquire(timeout=self._hard):
+            self._last()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-STARTTIME_FIELD = 19  # of /proc/PID/stat, counted after the closing bracket of the command (proc(5): field 22)
+STARTTIME_FIELD = 19  # proc(5) calls it 22, which counts from 1 and the two fields up to the command
 
 
 class TimedOut(CannotAsk):
@@ -32,7 +32,7 @@ class TimedOut(CannotAsk):
         self.seen = seen
 
 
-class NotYet(Exception):  # noqa: N818  (it is an answer, not an error)
+class NotYet(Exception):
     """Raised by what `until` looks with, to say what it saw instead of what it waits for."""
 
 

@@ -9,7 +9,6 @@ left behind.
 from __future__ import annotations
 
 import os
-import signal
 
 from backstay.errors import CannotAsk
 
@@ -111,6 +110,7 @@ def _text(said: bytes | str | None) -> str:
 def _end(process: subprocess.Popen[str]) -> None:
     """Kill what is left of the group of a process that is not reaped yet, and close its pipes."""
     import contextlib
+    import signal
     import subprocess
 
     if process.returncode is None:

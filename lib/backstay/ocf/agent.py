@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from backstay.ocf.context import Context
     from backstay.ocf.parameters import Parameters
 
-PROVIDED = ("meta-data", "validate-all")  # actions that the runtime answers for every agent
+PROVIDED = ("meta-data", "validate-all")  # actions that every agent has without declaring them
+PROVIDED_TIMEOUT = 10.0  # seconds
+LOCAL_LEVEL = 10  # from this check level on, validate-all may look at this host (OCF 1.1)
 
 
 class Action:
@@ -63,14 +65,25 @@ class Agent:
         self.actions = actions
         self.validate = validate
 
+    def names(self) -> tuple[str, ...]:
+        """Give the names of all actions, each once."""
+        return tuple(dict.fromkeys([action.name for action in self.actions] + list(PROVIDED)))
+
     def find(self, name: str, check_level: int = 0) -> Action | None:
         """Give the action of that name with the greatest depth that does not exceed the check level.
 
         A level that is not implemented means the next lower one (OCF 1.1). None when there is no such action.
         """
+        if name == "validate-all":
+            look = self.validate if check_level >= LOCAL_LEVEL else None
+            return Action(name, PROVIDED_TIMEOUT, look or _well_formed)
         named = [action for action in self.actions if action.name == name]
         fitting = [action for action in named if (action.depth or 0) <= check_level]
         return max(fitting or named, key=lambda action: action.depth or 0, default=None)
+
+
+def _well_formed(_context: Context[Any]) -> Outcome:
+    return done("the parameters are well formed")
 
 
 def reload_agent(_context: Context[Any]) -> Outcome:

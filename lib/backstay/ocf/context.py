@@ -2,7 +2,7 @@
 """What an action is told: which action on which resource, how much time it has, its parameters.
 
 Decides what the environment that Pacemaker gives means. Never reads anything but that environment.
-Source: OCF resource agent API 1.1; Pacemaker 2.1.5 for OCF_RESKEY_CRM_meta_* (milliseconds).
+Source: OCF resource agent API 1.1; Pacemaker 2.1.5 for OCF_RESKEY_CRM_meta_* (times in milliseconds).
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from backstay.ocf.parameters import PREFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Generic, TypeVar
 
     from backstay.host.clock import Deadline
+    from backstay.ocf.log import Log
     from backstay.ocf.parameters import Parameters
 
     P = TypeVar("P", bound=Parameters)
@@ -33,57 +34,67 @@ else:
 
 
 META = PREFIX + "CRM_meta_"
+LARGEST = 1e9  # of any number in the environment; what is beyond it was not written by Pacemaker
+
+
+class Call:
+    """What the environment says about one call of an agent, whichever agent it is.
+
+    `interval` is in seconds, 0.0 for anything that does not recur. `is_probe` is true for every monitor that does
+    not recur: Pacemaker's probe, a forced check, a call by hand.
+    """
+
+    __slots__ = ("action", "agent", "check_level", "environ", "instance", "interval", "is_probe")
+
+    def __init__(self, agent: str, action: str, environ: Mapping[str, str]) -> None:
+        self.agent = agent
+        self.action = action
+        self.environ = environ
+        self.instance = environ.get("OCF_RESOURCE_INSTANCE", "")
+        self.check_level = int(number(environ.get("OCF_CHECK_LEVEL", ""), 0))
+        self.interval = number(self.meta("interval"), 0.0) / 1000
+        self.is_probe = action == "monitor" and self.interval == 0.0
+
+    def meta(self, name: str) -> str:
+        """Give one of Pacemaker's own settings for this action, or an empty text."""
+        return self.environ.get(META + name, "")
+
+    def timeout(self, advertised: float) -> float:
+        """Give the seconds after which Pacemaker kills, or the advertised ones when nobody called Pacemaker's."""
+        return number(self.meta("timeout"), advertised * 1000) / 1000 or advertised
 
 
 class Context(_Of[P]):
-    """One call of an agent. `interval` is in seconds, 0.0 for anything that does not recur.
+    """One call of an action; `interval` is in seconds, `is_probe` as in Call, `deadline` is the action's own.
 
-    `is_probe` is true for every monitor that does not recur: Pacemaker's probe, a forced check, a call by hand.
-    `warn` and `note` write one line to the system log.
+    `warn` and `note` write one line to the system log; `journal` has the other priorities.
     """
 
     __slots__ = (
-        "action", "check_level", "deadline", "instance", "interval", "is_probe", "migrate_source", "migrate_target",
-        "node", "note", "parameters", "warn",
+        "action", "check_level", "deadline", "instance", "interval", "is_probe", "journal", "migrate_source",
+        "migrate_target", "node", "note", "parameters", "warn",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        action: str,
-        parameters: P,
-        deadline: Deadline,
-        *,
-        instance: str = "",
-        node: str = "",
-        interval: float = 0.0,
-        check_level: int = 0,
-        migrate_source: str = "",
-        migrate_target: str = "",
-        warn: Callable[[str], None] = lambda _text: None,
-        note: Callable[[str], None] = lambda _text: None,
-    ) -> None:
-        self.action = action
+    def __init__(self, call: Call, parameters: P, deadline: Deadline, journal: Log) -> None:
+        self.action = call.action
+        self.instance = call.instance
+        self.interval = call.interval
+        self.is_probe = call.is_probe
+        self.check_level = call.check_level
+        self.node = call.meta("on_node")
+        self.migrate_source = call.meta("migrate_source")
+        self.migrate_target = call.meta("migrate_target")
         self.parameters = parameters
         self.deadline = deadline
-        self.instance = instance
-        self.node = node
-        self.interval = interval
-        self.is_probe = action == "monitor" and interval == 0.0
-        self.check_level = check_level
-        self.migrate_source = migrate_source
-        self.migrate_target = migrate_target
-        self.warn = warn
-        self.note = note
-
-
-def meta(environ: Mapping[str, str], name: str) -> str:
-    """Give one of Pacemaker's own settings for this action, or an empty text."""
-    return environ.get(META + name, "")
+        self.journal = journal
+        self.warn = journal.warn
+        self.note = journal.note
 
 
 def number(given: str, otherwise: float) -> float:
-    """Read a number that Pacemaker wrote; anything else is `otherwise`."""
+    """Read a number that is not negative, as Pacemaker writes them; anything else is `otherwise`."""
     try:
-        return float(given)
+        value = float(given)
     except ValueError:
         return otherwise
+    return value if 0.0 <= value <= LARGEST else otherwise

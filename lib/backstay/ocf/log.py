@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sys
 
+from backstay.ocf.outcome import one_line
+
 # syslog(3) priorities, so that callers need not import the module
-ALERT, ERROR, WARNING, NOTICE, INFO = 1, 3, 4, 5, 6
+ALERT, ERROR, WARNING, NOTICE = 1, 3, 4, 5
 
 
 class Log:
@@ -18,15 +20,15 @@ class Log:
     __slots__ = ("tag",)
 
     def __init__(self, agent: str, instance: str = "") -> None:
-        self.tag = f"backstay-{agent}[{instance}]" if instance else f"backstay-{agent}"
+        self.tag = one_line(f"backstay-{agent}[{instance}]" if instance else f"backstay-{agent}")
 
     def line(self, priority: int, text: str) -> None:
         """Write one line (line breaks become blanks) with a syslog priority."""
         import syslog
 
-        said = " ".join(text.split())
+        said = one_line(text)
         syslog.openlog(self.tag, 0, syslog.LOG_DAEMON)
-        syslog.syslog(priority, said.encode("utf-8", "replace").decode("utf-8"))
+        syslog.syslog(priority, said)
         syslog.closelog()
         if sys.stderr is not None and sys.stderr.isatty():
             sys.stderr.write(f"{self.tag}: {said}\n")

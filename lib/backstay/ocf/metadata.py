@@ -9,14 +9,12 @@ elements is part of it.
 from __future__ import annotations
 
 from backstay import __version__
-from backstay.ocf.agent import PROVIDED
+from backstay.ocf.agent import PROVIDED, PROVIDED_TIMEOUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from backstay.ocf.agent import Action, Agent
     from backstay.ocf.parameters import Declaration
-
-PROVIDED_TIMEOUT = 10  # seconds; meta-data and validate-all wait for nothing
 
 
 def render(agent: Agent) -> str:

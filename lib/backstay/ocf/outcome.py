@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from backstay.ocf import codes
 
+LONGEST = 600  # characters of a reason; Pacemaker keeps it in the CIB for every failed action
+
 
 class Outcome:
-    """An OCF exit code with its reason; the reason is kept to one line."""
+    """An OCF exit code with its reason; the reason is kept to one printable line."""
 
     __slots__ = ("code", "reason")
 
     def __init__(self, code: int, reason: str) -> None:
         self.code = code
-        self.reason = " ".join(reason.split())
+        self.reason = one_line(reason)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Outcome):
@@ -28,6 +30,14 @@ class Outcome:
 
     def __repr__(self) -> str:
         return f"Outcome({self.code} {codes.NAMES.get(self.code, '?')}: {self.reason!r})"
+
+
+def one_line(text: str) -> str:
+    """Fold whitespace into blanks, show what cannot be printed as `?`, and cut what is too long to be read."""
+    folded = " ".join(text.split())
+    if not folded.isprintable():
+        folded = "".join(letter if letter.isprintable() else "?" for letter in folded)
+    return folded if len(folded) <= LONGEST else folded[: LONGEST - 3] + "..."
 
 
 def running(reason: str) -> Outcome:

@@ -7,8 +7,8 @@
 
     parameters = Example.read(os.environ, lenient=False)
 
-Decides whether a value is well formed. Never looks whether it is right on this host: a path is not opened, a name
-is not resolved. Declared attributes have plain types: str, FilePath, Seconds, bool, int.
+Decides whether a value is well formed. Never looks whether it is right on this host: a path is not opened, a
+name is not resolved. Declared attributes have plain types: str, FilePath, Seconds, bool, int.
 """
 
 from __future__ import annotations
@@ -19,12 +19,23 @@ from backstay.ocf import codes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any, ClassVar, Self
+    from typing import Any, ClassVar, Self, TypedDict, TypeVar, Unpack
+
+    T = TypeVar("T")
+
+    class Common(TypedDict, total=False):
+        """What every declaration may say besides its description, default and type."""
+
+        required: bool
+        reloadable: bool
+        unique_group: str
+        longdesc: str
+
 
 PREFIX = "OCF_RESKEY_"
 TRUE = ("true", "on", "yes", "y", "1")  # what Pacemaker itself takes (crm_str_to_boolean)
 FALSE = ("false", "off", "no", "n", "0")
-UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "ms": 0.001, "msec": 0.001, "m": 60.0, "min": 60.0, "h": 3600.0, "hr": 3600.0}
+UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "ms": 0.001, "msec": 0.001, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 class BadParameter(BadInput):
@@ -67,22 +78,23 @@ class Declaration:
         parse: Callable[[str], object],
         shortdesc: str,
         default: str | None,
-        required: bool,
-        reloadable: bool,
-        unique_group: str,
-        longdesc: str,
         options: tuple[str, ...] = (),
+        *,
+        required: bool = False,
+        reloadable: bool = False,
+        unique_group: str = "",
+        longdesc: str = "",
     ) -> None:
         self.name = ""
         self.kind = kind
         self.parse = parse
         self.shortdesc = shortdesc
-        self.longdesc = longdesc
         self.default = default
+        self.options = options
         self.required = required
         self.reloadable = reloadable
         self.unique_group = unique_group
-        self.options = options
+        self.longdesc = longdesc
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -149,15 +161,24 @@ def _default(declaration: Declaration) -> object:
     return declaration.parse("") if declaration.kind == "string" else None
 
 
+def _declare(
+    kind: str,
+    parse: Callable[[str], T],
+    shortdesc: str,
+    default: str | None,
+    options: tuple[str, ...] = (),
+    **common: Unpack[Common],
+) -> T:
+    """Declare a parameter, and tell the type checker what an instance has there: what `parse` gives."""
+    return Declaration(kind, parse, shortdesc, default, options, **common)  # type: ignore[return-value]
+
+
 def text(
     shortdesc: str,
     *,
     check: Callable[[str], str] | None = None,
-    default: str | None = "",
-    required: bool = False,
-    reloadable: bool = False,
-    unique_group: str = "",
-    longdesc: str = "",
+    default: str = "",
+    **common: Unpack[Common],
 ) -> str:
     """Declare a text; `check` gives a complaint ("must be ...") about a value that was given, or an empty text."""
 
@@ -167,18 +188,10 @@ def text(
             raise ValueError(complaint)
         return given
 
-    return Declaration("string", parse, shortdesc, default or None, required, reloadable, unique_group, longdesc)  # type: ignore[return-value]
+    return _declare("string", parse, shortdesc, default or None, **common)
 
 
-def path(
-    shortdesc: str,
-    *,
-    default: str | None = None,
-    required: bool = False,
-    reloadable: bool = False,
-    unique_group: str = "",
-    longdesc: str = "",
-) -> FilePath:
+def path(shortdesc: str, *, default: str | None = None, **common: Unpack[Common]) -> FilePath:
     """Declare an absolute path; not given and without a default it is the empty path."""
 
     def parse(given: str) -> FilePath:
@@ -186,34 +199,17 @@ def path(
             raise ValueError("must be an absolute path")
         return FilePath(given)
 
-    return Declaration("string", parse, shortdesc, default, required, reloadable, unique_group, longdesc)  # type: ignore[return-value]
+    return _declare("string", parse, shortdesc, default, **common)
 
 
-def seconds(
-    shortdesc: str,
-    *,
-    default: str,
-    required: bool = False,
-    reloadable: bool = False,
-    unique_group: str = "",
-    longdesc: str = "",
-) -> Seconds:
+def seconds(shortdesc: str, *, default: str, **common: Unpack[Common]) -> Seconds:
     """Declare a length of time: a number with an optional unit (ms, s, m, min, h), as in Pacemaker."""
-    return Declaration("string", _seconds, shortdesc, default, required, reloadable, unique_group, longdesc)  # type: ignore[return-value]
+    return _declare("string", _seconds, shortdesc, default, **common)
 
 
-def boolean(
-    shortdesc: str,
-    *,
-    default: bool = False,
-    required: bool = False,
-    reloadable: bool = False,
-    unique_group: str = "",
-    longdesc: str = "",
-) -> bool:
+def boolean(shortdesc: str, *, default: bool = False, **common: Unpack[Common]) -> bool:
     """Declare a yes or no; takes the words that Pacemaker takes, in any case."""
-    shown = "true" if default else "false"
-    return Declaration("boolean", _boolean, shortdesc, shown, required, reloadable, unique_group, longdesc)  # type: ignore[return-value]
+    return _declare("boolean", _boolean, shortdesc, "true" if default else "false", **common)
 
 
 def integer(
@@ -222,10 +218,7 @@ def integer(
     default: int,
     minimum: int | None = None,
     maximum: int | None = None,
-    required: bool = False,
-    reloadable: bool = False,
-    unique_group: str = "",
-    longdesc: str = "",
+    **common: Unpack[Common],
 ) -> int:
     """Declare a whole number, with inclusive bounds if given."""
 
@@ -240,19 +233,10 @@ def integer(
             raise ValueError(f"must be at most {maximum}")
         return number
 
-    return Declaration("integer", parse, shortdesc, str(default), required, reloadable, unique_group, longdesc)  # type: ignore[return-value]
+    return _declare("integer", parse, shortdesc, str(default), **common)
 
 
-def choice(
-    shortdesc: str,
-    options: Sequence[str],
-    *,
-    default: str,
-    required: bool = False,
-    reloadable: bool = False,
-    unique_group: str = "",
-    longdesc: str = "",
-) -> str:
+def choice(shortdesc: str, options: Sequence[str], *, default: str, **common: Unpack[Common]) -> str:
     """Declare one of several words."""
     words = tuple(options)
 
@@ -261,9 +245,7 @@ def choice(
             raise ValueError(f"must be one of {', '.join(words)}")
         return given
 
-    return Declaration(  # type: ignore[return-value]
-        "select", parse, shortdesc, default, required, reloadable, unique_group, longdesc, words
-    )
+    return _declare("select", parse, shortdesc, default, words, **common)
 
 
 def _seconds(given: str) -> Seconds:
