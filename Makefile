@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Every target installs what it needs itself and may be run again; `make help` lists them.
 
-PYTEST := .venv/bin/pytest -p no:cacheprovider --durations=15
+PYTEST := .venv/bin/pytest --durations=15
 # For `make demo ARGS=--keep` and `make test ARGS="-k domain"`.
 ARGS ?=
 
