@@ -12,12 +12,13 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 from xml.sax.saxutils import escape
 
 from backstay.lab.initramfs import MODULES, build, init_script
 from backstay.lab.kernel import fetch
 from backstay.lab.layout import Layout
+from backstay.lab.records import SECTOR, Record, parse_disk
 
 MEMORY = 128
 """MiB of one audit guest; it uses about 30."""
@@ -151,3 +152,15 @@ def prepare(layout: Layout, domains: Iterable[Domain]) -> None:
     for domain in domains:
         make_disk(disks / f"{domain.name}.raw")
         (descriptions / f"{domain.name}.xml").write_text(domain_xml(domain.name, domain.uuid), encoding="utf-8")
+
+
+def read_disk(path: Path) -> dict[int, Record]:
+    """The records on a guest's disk by sequence number, up to the end of what was ever written."""
+    with path.open("rb") as disk:
+        return parse_disk(iter(lambda: _written(disk), b""))
+
+
+def _written(disk: BinaryIO) -> bytes:
+    """The next sector; nothing at the first one that was never written."""
+    sector = disk.read(SECTOR)
+    return sector if sector.strip(b"\0") else b""

@@ -39,16 +39,16 @@ def plain_image(image: bytes) -> bytes:
 def _patiently(argv: list[str], what: str, cwd: Path | None = None) -> Completed:
     """Run a command that needs a package mirror; mirrors fail now and then."""
     command = argv if cwd is None else ["env", f"--chdir={cwd}", *argv]
-    for attempt in range(1, TRIES + 1):
+    done = run(command, timeout=_SLOW)
+    for attempt in range(1, TRIES):
+        if done.ok:
+            break
+        pause(2.0 * attempt)
         done = run(command, timeout=_SLOW)
-        if done.returncode == 0:
-            return done
-        if attempt < TRIES:
-            pause(2.0 * attempt)
-    lines = done.stderr.strip().splitlines() or ["no reason given"]
-    raise CannotAsk(
-        f"{what} failed {TRIES} times: {lines[-1]}", hint="run apt-get update and look at the network and its proxy"
-    )
+    if not done.ok:
+        reason = f"{what} failed {TRIES} times: {done.complaint()}"
+        raise CannotAsk(reason, hint="run apt-get update and look at the network and its proxy")
+    return done
 
 
 def _image_package() -> str:
@@ -64,8 +64,8 @@ def _unpack(package: Path, patterns: list[str], scratch: Path) -> None:
     """Put the files of a Debian package that match the patterns below `scratch`."""
     script = 'p=$1 d=$2; shift 2; dpkg-deb --fsys-tarfile "$p" | tar --extract --directory="$d" --wildcards "$@"'
     done = run(["sh", "-c", script, "sh", str(package), str(scratch), *patterns], timeout=_SLOW)
-    if done.returncode != 0:
-        raise CannotAsk(f"{package.name} does not hold what the audit guest needs: {done.stderr.strip()}")
+    if not done.ok:
+        raise CannotAsk(f"{package.name} does not hold what the audit guest needs: {done.complaint()}")
 
 
 def fetch(scratch: Path) -> tuple[bytes, bytes, dict[str, bytes]]:
@@ -76,7 +76,8 @@ def fetch(scratch: Path) -> tuple[bytes, bytes, dict[str, bytes]]:
     kernel = _image_package()
     scratch.chmod(0o755)  # apt drops its rights while it downloads
     _patiently(["apt-get", "download", "-q", kernel, "busybox-static"], f"downloading {kernel}", scratch)
-    _unpack(next(scratch.glob("linux-image-*.deb")), ["./boot/vmlinuz-*", *(f"*/kernel/{m}.ko" for m in MODULES)], scratch)
+    wanted = ["./boot/vmlinuz-*", *(f"*/kernel/{module}.ko" for module in MODULES)]
+    _unpack(next(scratch.glob("linux-image-*.deb")), wanted, scratch)
     _unpack(next(scratch.glob("busybox-static_*.deb")), ["*/bin/busybox"], scratch)
     modules = {m: next(scratch.glob(f"**/kernel/{m}.ko")).read_bytes() for m in MODULES}
     image = next(scratch.glob("boot/vmlinuz-*")).read_bytes()
