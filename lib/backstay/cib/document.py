@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""CIB documents as text and as trees, and the mark of what Backstay created.
+
+Decides how a CIB is read (nothing is resolved, fetched or expanded) and written (the same bytes each time).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lxml import etree
+
+from backstay.errors import BadInput
+
+MARK = "backstay-"
+"""What the ids of everything begin with that Backstay created, besides the ids of resources."""
+
+SECTIONS = (
+    "crm_config", "nodes", "resources", "constraints", "fencing-topology", "op_defaults", "rsc_defaults",
+    "alerts", "tags", "acls",
+)  # fmt: skip
+"""The sections of a configuration in the order in which they are written."""
+
+LARGEST = 256 * 2**20
+
+
+def parse(data: bytes, name: str, *, keep_comments: bool = True, compact: bool = False) -> etree._Element:
+    """The root element of the XML `data`, called `name` in messages; line numbers are kept.
+
+    `compact` drops white space between elements. Raises BadInput for what is not well-formed, and for a document type:
+    no CIB has one, and entities are how a small file becomes a huge one.
+    """
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=not keep_comments,
+        remove_pis=True,
+        remove_blank_text=compact,
+        huge_tree=len(data) < LARGEST,
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        line, column = error.position
+        reason = (error.msg or "not XML").split(", line ")[0]
+        raise BadInput(f"{name}:{line}:{column}: not well-formed XML ({reason})", hint="mend the XML") from error
+    if root.getroottree().docinfo.doctype:
+        raise BadInput(f"{name} has a document type, which no CIB has", hint="remove the <!DOCTYPE ...>")
+    return root
+
+
+def write(root: etree._Element) -> bytes:
+    """`root` as a document: indented, UTF-8, the same bytes for the same tree."""
+    etree.indent(root, space="  ")
+    return etree.tostring(root, encoding="UTF-8", xml_declaration=True, pretty_print=True)
+
+
+def elements(parent: etree._Element) -> Iterator[etree._Element]:
+    """The child elements of `parent`, without comments."""
+    return (child for child in parent if isinstance(child.tag, str))
+
+
+def section(cib: etree._Element, name: str) -> etree._Element | None:
+    """The section `name` of the configuration of `cib`, if it is there."""
+    return cib.find(f"configuration/{name}")
+
+
+def sure_section(cib: etree._Element, name: str) -> etree._Element:
+    """The section `name` of the configuration of `cib`, made in its usual place when it is not there."""
+    found = section(cib, name)
+    if found is not None:
+        return found
+    configuration = cib.find("configuration")
+    if configuration is None:
+        configuration = etree.SubElement(cib, "configuration")
+    before = SECTIONS[: SECTIONS.index(name)] if name in SECTIONS else SECTIONS
+    place = sum(1 for child in elements(configuration) if child.tag in before)
+    new = configuration.makeelement(name)
+    configuration.insert(place, new)
+    return new
+
+
+def is_ours(element: etree._Element) -> bool:
+    """Whether Backstay created `element` (a child of a section).
+
+    A constraint or a set is known by its own id. A resource has the name that the admin gave it, and is known by the
+    id of one of its attribute sets, which other tools keep when they edit it.
+    """
+    return element.get("id", "").startswith(MARK) or any(
+        child.get("id", "").startswith(MARK) for child in elements(element)
+    )

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which names and addresses a description may use.
+
+Decides it so that every name is a Corosync node name or a Pacemaker resource id as it stands, and never has to be
+escaped: not in XML, not in an id, not in a shell that somebody pastes it into.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+# corosync.conf and uname -n; dots are allowed because a node name may be fully qualified.
+HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62})")
+HOST_NAME_EXPECTED = "a name of letters, digits, `.`, `_` and `-` that begins with a letter or digit (at most 63)"
+# A resource id is an XML NCName: it cannot begin with a digit.
+DOMAIN_NAME = re.compile(r"[A-Za-z_](?:[A-Za-z0-9._-]{0,62})")
+DOMAIN_NAME_EXPECTED = "a name of letters, digits, `.`, `_` and `-` that begins with a letter (at most 63)"
+# Ids that the shipped templates and Pacemaker itself use.
+RESERVED_DOMAIN = re.compile(r"libvirtd|libvirtd-clone|fence-.*|backstay-.*|cib-.*|status-.*|nodes-.*")
+CLUSTER_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62})")
+# The BMC's user name goes through ipmitool, which takes 16 characters (IPMI 2.0, 22.28 Set User Name).
+BMC_USER = re.compile(r"[!-~]{1,16}")
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+HYPERVISOR = re.compile(r"[a-z]+(?:\+[a-z0-9]+)?://[!-~]{0,200}")
+
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+def address(text: str) -> str:
+    """`text` when it is an IP address or a DNS name, addresses in their usual form; ValueError otherwise."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        labels = text.split(".")
+        # A name whose last label is a number is a mistyped IPv4 address (RFC 1123, 2.1).
+        if len(text) > 253 or labels[-1].isdigit() or not all(_LABEL.fullmatch(label) for label in labels):
+            raise
+        return text

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is wrong in a description: where, what was found, what is expected, and the nearest valid word.
+
+Decides how a problem reads, and collects all of them so that an admin mends a file once. Never shows a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from backstay.errors import BadInput
+
+LONGEST_QUOTE = 60
+MOST_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a file; both count from 1, as editors do."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong; `nearest` is the valid word that was probably meant, or empty."""
+
+    position: Position
+    found: str
+    expected: str
+    nearest: str = ""
+    file: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.position.line}:{self.position.column}"
+        meant = f" (did you mean `{self.nearest}`?)" if self.nearest else ""
+        return f"{place}: found {self.found}, expected {self.expected}{meant}"
+
+
+class InvalidDescription(BadInput):
+    """A description that cannot be used; `problems` holds everything that is wrong with it, in file order."""
+
+    def __init__(self, file: str, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        count = len(self.problems)
+        shown = [str(problem) for problem in self.problems[:MOST_SHOWN]]
+        if count > MOST_SHOWN:
+            shown.append(f"and {count - MOST_SHOWN} more")
+        noun = "problem" if count == 1 else "problems"
+        self.summary = f"{file} cannot be used: {count} {noun}"
+        super().__init__("\n".join([f"{self.summary}:", *shown]), hint="mend the file and run the same command again")
+
+
+class Report:
+    """Collects the problems of one file while it is read."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+
+    def add(self, position: Position, found: str, expected: str, nearest: str = "") -> None:
+        """Note one problem."""
+        self.problems.append(Problem(position, found, expected, nearest, self.file))
+
+    def raise_if_any(self) -> None:
+        """InvalidDescription with all problems, if there is one."""
+        if self.problems:
+            raise InvalidDescription(self.file, self.problems)
+
+
+def quote(text: str) -> str:
+    """`text` as a message may show it: short, on one line, without control characters."""
+    short = text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}..."
+    return "`" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in short) + "`"
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """The valid word that `word` was probably meant to be, or empty."""
+    choices = list(valid)
+    folded = {choice.casefold(): choice for choice in reversed(choices)}
+    close = difflib.get_close_matches(word[:200].casefold(), list(folded), n=1, cutoff=0.6)
+    return folded[close[0]] if close else ""
+
+
+def listed(words: Iterable[str]) -> str:
+    """`words` as a message lists them, in the given order, shortened when there are many."""
+    every = list(words)
+    shown = ", ".join(every[:12])
+    return shown if len(every) <= 12 else f"{shown} and {len(every) - 12} more"

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""YAML text as a tree whose every node knows its line and column.
+
+Decides what YAML a description may use: one document of mappings, lists and scalars; keys once each. Scalars stay
+text, so that `no` or `1e3` mean what was written. Anchors and tags are refused: a description has no use for them,
+and they are how a small file becomes a huge one. Never recurses, so that no nesting can exhaust the stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import yaml
+from yaml.reader import Reader
+
+from backstay.cloud.problems import InvalidDescription, Position, Report, quote
+
+LARGEST = 8 * 2**20
+DEEPEST = 16
+# libyaml where PyYAML was built with it (about eight times as fast); both parsers are iterative.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(slots=True)
+class Scalar:
+    """A single value, as text. `plain` is false when it stands in quotes or as a block."""
+
+    at: Position
+    value: str
+    plain: bool
+
+
+@dataclass(slots=True)
+class Sequence:
+    """A list."""
+
+    at: Position
+    items: list[Node] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Mapping:
+    """Keys with values; a key that stood twice is reported and keeps its first value."""
+
+    at: Position
+    items: dict[str, tuple[Scalar, Node]] = field(default_factory=dict)
+    key: Scalar | None = None
+
+
+Node = Scalar | Sequence | Mapping
+
+
+class _Stop(Exception):
+    """The rest of the file cannot be read; the report says why."""
+
+
+def _position(mark: yaml.Mark | None) -> Position:
+    return Position(mark.line + 1, mark.column + 1) if mark is not None else Position(1, 1)
+
+
+class _Builder:
+    """Turns parser events into a tree."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.open: list[Sequence | Mapping] = []
+        self.root: Node | None = None
+
+    def stop(self, at: Position, found: str, expected: str) -> _Stop:
+        self.report.add(at, found, expected)
+        return _Stop()
+
+    def take(self, event: yaml.Event) -> None:
+        at = _position(event.start_mark)
+        if isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
+            raise self.stop(at, "a second YAML document", "one document")
+        if isinstance(event, yaml.AliasEvent):
+            raise self.stop(at, f"the alias {quote('*' + str(event.anchor))}", "the value itself")
+        if isinstance(event, yaml.NodeEvent):
+            self.node(event, at)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self.open.pop()
+
+    def node(self, event: yaml.NodeEvent, at: Position) -> None:
+        if event.anchor is not None:
+            raise self.stop(at, f"the anchor {quote('&' + str(event.anchor))}", "no anchors")
+        if getattr(event, "tag", None) not in (None, "!"):
+            raise self.stop(at, f"the tag {quote(str(event.tag))}", "no tags")  # type: ignore[attr-defined]
+        if isinstance(event, yaml.ScalarEvent):
+            self.place(Scalar(at, event.value, plain=event.style is None), at)
+            return
+        new = Sequence(at) if isinstance(event, yaml.SequenceStartEvent) else Mapping(at)
+        self.place(new, at)
+        self.open.append(new)
+        if len(self.open) > DEEPEST:
+            raise self.stop(at, f"more than {DEEPEST} levels", "hosts, domains and their fields")
+
+    def place(self, node: Node, at: Position) -> None:
+        if not self.open:
+            self.root = node
+            return
+        parent = self.open[-1]
+        if isinstance(parent, Sequence):
+            parent.items.append(node)
+        elif parent.key is not None:
+            key, parent.key = parent.key, None
+            if key.value in parent.items:
+                first = parent.items[key.value][0].at.line
+                self.report.add(key.at, f"the key {quote(key.value)} again", f"each key once (first in line {first})")
+            else:
+                parent.items[key.value] = (key, node)
+        elif isinstance(node, Scalar):
+            parent.key = node
+        else:
+            raise self.stop(at, "a list or a mapping as a key", "a word as a key")
+
+
+def _place_of(text: str, index: int) -> Position:
+    line = text.count("\n", 0, index) + 1
+    return Position(line, index - text.rfind("\n", 0, index))
+
+
+def _decode(data: bytes, report: Report) -> str:
+    if len(data) > LARGEST:
+        report.add(Position(1, 1), f"{len(data)} bytes", f"at most {LARGEST} bytes")
+        raise _Stop
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8")
+        at = _place_of(before + "\n", len(before))
+        report.add(at, f"the byte 0x{data[error.start]:02x}", "text in UTF-8")
+        raise _Stop from None
+    bad = Reader.NON_PRINTABLE.search(text)
+    if bad is not None:
+        report.add(_place_of(text, bad.start()), f"the character U+{ord(bad[0]):04X}", "printable text")
+        raise _Stop
+    return text
+
+
+def _events(text: str, report: Report) -> Iterator[yaml.Event]:
+    try:
+        yield from yaml.parse(text, Loader=_LOADER)
+    except yaml.MarkedYAMLError as error:
+        at = _position(error.problem_mark or error.context_mark)
+        report.add(at, f"YAML that cannot be read ({error.problem or error.context})", "valid YAML")
+
+
+def read_tree(data: bytes, report: Report) -> Node:
+    """The tree of `data`; what can be read on is read on, and the report has what is wrong.
+
+    Raises InvalidDescription when nothing can be made of the file at all.
+    """
+    builder = _Builder(report)
+    try:
+        for event in _events(_decode(data, report), report):
+            builder.take(event)
+    except _Stop:
+        pass
+    if report.problems and (builder.root is None or builder.open):
+        raise InvalidDescription(report.file, report.problems)
+    if builder.root is None:
+        report.add(Position(1, 1), "nothing", "the keys `cluster`, `hosts` and `domains`")
+        raise InvalidDescription(report.file, report.problems)
+    return builder.root
