@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.style.rules import RULES, Rule, Source, a_licence_is_named, words_are_ours
+from tests.unit.style.rules import RULES, Rule, a_licence_is_named, words_are_ours
+from tests.unit.style.source import Source
 
 PLACES = (
     "agents",

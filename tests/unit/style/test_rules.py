@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.style import rules
-from tests.unit.style.rules import Source
+from tests.unit.style.source import Source
 
 LICENCE = "# SPDX-License-Identifier: GPL-2.0-or-later\n"
 LONG = "def long() -> None:\n" + "    pass\n" * 60
@@ -21,11 +21,13 @@ PLANTED = [
     (rules.imports_go_one_way, "cloud/model.py", "from .. import plan", 1, "backstay.plan"),
     (rules.imports_go_one_way, "cib/render.py", "\ndef f():\n    from backstay.host import process", 3, "backstay.host"),
     (rules.imports_go_one_way, "ocf/agent.py", "from backstay.agents.domain import AGENT", 1, "backstay.agents"),
+    (rules.imports_go_one_way, "ocf/agent.py", "from backstay.host.state import State", 1, "backstay.host"),
     (rules.imports_go_one_way, "host/proc.py", "from backstay.ocf import codes", 1, "backstay.ocf"),
     (rules.imports_go_one_way, "agents/domain.py", "from backstay.lab import node", 1, "backstay.lab"),
     (rules.imports_go_one_way, "__init__.py", "from backstay.cloud import model", 1, "backstay.cloud"),
     (rules.imports_go_one_way, "errors.py", "from backstay.host import clock, proc", 1, "backstay.host.proc"),
     (rules.imports_go_one_way, "novelty/x.py", "import os", 1, "no place in the import rule"),
+    (rules.imports_go_one_way, "cib/a.py", "if TYPE_CHECKING:\n    from backstay.host.process import run", 2, "host"),
     (rules.only_host_and_lab_touch_the_world, "cib/a.py", "import subprocess", 1, "subprocess"),
     (rules.only_host_and_lab_touch_the_world, "agents/a.py", "def f():\n    import libvirt", 2, "libvirt"),
     (rules.only_host_and_lab_touch_the_world, "plan/a.py", "from socket import socket", 1, "socket"),
@@ -68,6 +70,7 @@ GOOD = [
         "from backstay.cloud import model\nfrom backstay.errors import BadInput",
     ),
     (rules.imports_go_one_way, "ocf/a.py", "from backstay.host.clock import Deadline"),
+    (rules.imports_go_one_way, "ocf/runtime.py", "from backstay.host.state import State"),
     (rules.imports_go_one_way, "cloud/a.py", "from . import model\nimport os, backstay.errors"),
     (rules.imports_go_one_way, "cli/a.py", "from backstay.lab import node\nfrom backstay import __version__"),
     (rules.only_host_and_lab_touch_the_world, "host/a.py", "import subprocess, os\nos.kill(1, 2)"),
