@@ -55,9 +55,7 @@ def run(agent: Agent, call: Call) -> Outcome:
         return _dispatch(agent, call)
     except BadParameter as bad:
         return failed(str(bad), bad.code)
-    except failure.OutOfTime as error:
-        return _broken(call, error)
-    except Exception as error:  # noqa: BLE001  (the one guard)
+    except (Exception, SystemExit, failure.OutOfTime) as error:  # noqa: BLE001  (the one guard)
         return _broken(call, error)
 
 
