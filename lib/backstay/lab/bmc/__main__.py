@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
+import os
 import signal
 import socket
 import sys
@@ -26,11 +28,16 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python3 -m backstay.lab.bmc", description=__doc__)
     parser.add_argument("--node", help="a node of the lab, whose power this BMC switches")
     parser.add_argument("--directory", type=Path, help="its files: faults/, events.jsonl, users, power")
-    parser.add_argument("--users", type=Path, help="file of lines: name role password (default: users in --directory)")
+    parser.add_argument(
+        "--users", type=Path, help="file of lines: name role password (default: users in --directory)"
+    )
     parser.add_argument("--address", default="127.0.0.1", help="where it listens (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=0, help="UDP port, 0 for any free one (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=0, help="UDP port, 0 for any free one (default: %(default)s)"
+    )
     parser.add_argument("--slots", type=int, default=8, help="sessions at once (default: %(default)s)")
     parser.add_argument("--suites", default="3,17", help="cipher suites offered (default: %(default)s)")
+    parser.add_argument("--ready", type=Path, help="a file that is written once it listens")
     chosen = parser.parse_args(argv)
     if not chosen.node and not chosen.directory:
         parser.error("give --node or --directory")
@@ -62,9 +69,18 @@ def chassis_of(chosen: argparse.Namespace, directory: Path) -> Chassis:
     return NodeChassis(Layout.from_environment(), chosen.node)
 
 
-async def run(configured: Settings, listener: socket.socket, chassis: Chassis) -> None:
+async def run(configured: Settings, listener: socket.socket, chassis: Chassis, ready: Path | None) -> None:
     """Serve until SIGTERM or SIGINT."""
-    serving = asyncio.ensure_future(serve(configured, listener, chassis, _announce))
+
+    def announce(address: str, port: int) -> None:
+        sys.stdout.write(f"listening {address} {port}\n")
+        sys.stdout.flush()
+        if ready:
+            fresh = ready.with_name(ready.name + ".new")
+            fresh.write_text(json.dumps({"pid": os.getpid(), "address": address, "port": port}))
+            fresh.replace(ready)
+
+    serving = asyncio.ensure_future(serve(configured, listener, chassis, announce))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
     try:
@@ -73,18 +89,13 @@ async def run(configured: Settings, listener: socket.socket, chassis: Chassis) -
         return
 
 
-def _announce(address: str, port: int) -> None:
-    sys.stdout.write(f"listening {address} {port}\n")
-    sys.stdout.flush()
-
-
 def main(argv: list[str]) -> int:
     """Run one BMC; the exit code and one sentence say why it could not."""
     try:
         chosen = arguments(argv)
         configured = settings(chosen)
         listener = bind(configured.host, configured.address, configured.port)
-        asyncio.run(run(configured, listener, chassis_of(chosen, configured.directory)))
+        asyncio.run(run(configured, listener, chassis_of(chosen, configured.directory), chosen.ready))
     except BackstayError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -82,11 +82,12 @@ class Switch:
         self._changed = threading.Condition()
         self._plan: list[tuple[float, str]] = []  # (monotonic time, what), in order
         self._powered = False  # power on was given, the system has not begun to boot
+        self._dying = False  # power is being taken away, and not everything is dead yet
         threading.Thread(target=self._work, name="chassis", daemon=True).start()
 
     def is_on(self) -> bool:
-        """What Get Chassis Status says."""
-        return self._powered or self._chassis.is_on()
+        """What Get Chassis Status says; "off" only when the machine is dead to the last process."""
+        return self._powered or self._dying or self._chassis.is_on()
 
     def command(self, operation: int, *, delay_off: float = 0.0, delay_on: float = 0.0) -> bool:
         """Take a chassis command, to be carried out in the background; False when there is no such command."""
@@ -119,6 +120,7 @@ class Switch:
                 self._apply(what)
             except (BackstayError, OSError) as problem:
                 # The BMC must outlive a machine that cannot be switched, and say so in its log.
+                self._powered = False
                 self._note("failed", f"{what}: {problem}")
             else:
                 self._note("chassis", what)
@@ -127,7 +129,11 @@ class Switch:
         if what == "power":
             self._powered = True
             return
-        {"off": self._chassis.off, "on": self._chassis.on, "reset": self._chassis.reset}[what]()
+        self._dying = what == "off"
+        try:
+            {"off": self._chassis.off, "on": self._chassis.on, "reset": self._chassis.reset}[what]()
+        finally:
+            self._dying = False
         self._powered = False
 
     def _next(self) -> str:

@@ -67,7 +67,15 @@ class Commands:
 
     def _suites(self, data: bytes) -> bytes:
         records = b"".join(
-            bytes([0xC0, suite.number, suite.authentication, 0x40 | suite.integrity, 0x80 | suite.confidentiality])
+            bytes(
+                [
+                    0xC0,
+                    suite.number,
+                    suite.authentication,
+                    0x40 | suite.integrity,
+                    0x80 | suite.confidentiality,
+                ]
+            )
             for suite in self.offered
         )
         start = (data[2] & 0x3F) * 16 if len(data) > 2 else 0

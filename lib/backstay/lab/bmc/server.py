@@ -74,7 +74,7 @@ class Bmc(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio when the socket is ready."""
-        self._transport = cast(asyncio.DatagramTransport, transport)
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, datagram: bytes, sender: tuple[str | bytes, int]) -> None:
         """Called by asyncio for each datagram; a faulty latency delays the answer, not the work."""
@@ -89,7 +89,10 @@ class Bmc(asyncio.DatagramProtocol):
             return None
         try:
             return self._route(packets.parse(datagram))
-        except (ValueError, IndexError) as problem:  # Malformed is a ValueError, a short payload an IndexError
+        except (
+            ValueError,
+            IndexError,
+        ) as problem:  # Malformed is a ValueError, a short payload an IndexError
             self._note(f"a packet that makes no sense: {problem}")
             return None
 

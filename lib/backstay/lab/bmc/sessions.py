@@ -116,7 +116,9 @@ class Sessions:
         if full or len(self._open) >= self.slots:
             return self._refuse(packets.OPEN_REPLY, tag, NO_RESOURCES, remote, "no session slot is left")
         if suite is None:
-            return self._refuse(packets.OPEN_REPLY, tag, NO_SUITE, remote, f"no suite with algorithms {wanted}")
+            return self._refuse(
+                packets.OPEN_REPLY, tag, NO_SUITE, remote, f"no suite with algorithms {wanted}"
+            )
         session = Session(suite, remote, os.urandom(4), self._now())
         self._open[session.local] = session
         reply = bytes([tag, 0, 4, 0]) + remote + session.local + asked[8:32]
@@ -132,7 +134,9 @@ class Sessions:
         if account is None:
             return self._drop(session, packets.RAKP2, tag, BAD_NAME, "an unknown user name")
         if (role & 0xF) > account.role:
-            return self._drop(session, packets.RAKP2, tag, BAD_ROLE, f"{account.name} asked for a higher role")
+            return self._drop(
+                session, packets.RAKP2, tag, BAD_ROLE, f"{account.name} asked for a higher role"
+            )
         session.account, session.role = account, role
         session.limit = min(account.role, role & 0xF or account.role)
         session.remote_random = asked[8:24]
@@ -141,7 +145,12 @@ class Sessions:
         session.tail = bytes([role, len(name)]) + name
         proof = session.suite.mac(
             session.key,
-            session.remote + session.local + session.remote_random + session.local_random + self.guid + session.tail,
+            session.remote
+            + session.local
+            + session.remote_random
+            + session.local_random
+            + self.guid
+            + session.tail,
         )
         reply = bytes([tag, 0, 0, 0]) + session.remote + session.local_random + self.guid + proof
         return packets.plain(packets.RAKP2, reply)
