@@ -138,6 +138,11 @@ class Layout:
         return self.directory / "witness"
 
     @property
+    def password(self) -> Path:
+        """The password of the BMC user `fencer` (0600, no newline); the nodes have a copy."""
+        return self.directory / "bmc.password"
+
+    @property
     def facts(self) -> Path:
         """What the lab was built from (JSON), written last: a lab without it is not complete."""
         return self.directory / "lab.json"

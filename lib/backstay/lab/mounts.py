@@ -22,7 +22,7 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One line of mountinfo (proc(5))."""
+    """One line of mountinfo (proc(5)). `options` are those of the file system (an overlay's directories)."""
 
     device: str
     point: Path
@@ -38,7 +38,7 @@ def parse(text: str) -> tuple[Mount, ...]:
 def _line(line: str) -> Mount:
     before, after = line.split(" - ", 1)
     fields, tail = before.split(" "), after.split(" ")
-    return Mount(fields[2], Path(_plain(fields[4])), tail[0], _plain(tail[2]))
+    return Mount(fields[2], Path(_plain(fields[4])), tail[0], _plain(tail[-1]))
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A control group for each node, where the machine's PID 1 does not make one.
+
+Without it the nodes' systemds would all work in the same group and see each other's units. Where systemd is PID 1,
+it gives every container a scope, and nothing here is needed.
+"""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import suppress
+from pathlib import Path
+
+from backstay.lab import mounts
+
+NAME = "backstay-lab"
+
+
+def systemd_is_first() -> bool:
+    """Whether PID 1 is systemd (sd_booted(3))."""
+    return Path("/run/systemd/system").is_dir()
+
+
+def unified() -> bool:
+    """Whether the machine has the unified hierarchy alone (cgroups(7), version 2)."""
+    return Path("/sys/fs/cgroup/cgroup.controllers").exists()
+
+
+def hierarchies() -> tuple[Path, ...]:
+    """Where the machine's hierarchies are mounted; each once."""
+    found = {m.device: m.point for m in mounts.of() if m.type in ("cgroup", "cgroup2")}
+    return tuple(found.values())
+
+
+def prepare(node: str) -> tuple[Path, ...]:
+    """Make the node's groups and return them; those that cannot be made are left out (a read-only hierarchy)."""
+    made = []
+    for hierarchy in hierarchies():
+        group = hierarchy / NAME / node
+        with suppress(OSError):
+            for directory in (group.parent, group):
+                directory.mkdir(exist_ok=True)
+                _inherit(directory)
+            made.append(group)
+    return tuple(made)
+
+
+def _inherit(group: Path) -> None:
+    """A cpuset group (version 1) takes no process until it has processors and memory."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        own = group / name
+        if own.exists() and not own.read_text().strip():
+            own.write_text((group.parent / name).read_text())
+
+
+def entering(groups: tuple[Path, ...]) -> list[str]:
+    """The beginning of an argument list that enters these groups before it becomes the rest of the list."""
+    script = "".join(f"echo $$ >{shlex.quote(str(group / 'cgroup.procs'))} || exit 1\n" for group in groups)
+    return ["/bin/sh", "-c", script + 'exec "$@"', "sh"]
+
+
+def remove() -> None:
+    """Remove all groups of the lab, the innermost first; those still in use stay."""
+    for hierarchy in hierarchies():
+        top = hierarchy / NAME
+        if top.is_dir():
+            for directory in (*sorted((p for p in top.rglob("*") if p.is_dir()), reverse=True), top):
+                with suppress(OSError):
+                    directory.rmdir()

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whether this machine can carry a lab: one clear sentence for each thing that is in the way.
+
+Changes nothing, besides trying out in a child whether the kernel gives network namespaces.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from backstay.errors import CannotAsk, Refused
+from backstay.host.process import run
+from backstay.lab import network, overlay
+from backstay.lab.layout import BMC_PORT, BRIDGE, SUBNET, Layout
+
+GIB = 1 << 30
+NEEDED_MEMORY = 4 * GIB
+NEEDED_DISK = 4 * GIB
+TOOLS = {
+    "mmdebstrap": "mmdebstrap",
+    "systemd-nspawn": "systemd-container",
+    "ip": "iproute2",
+    "mount": "mount",
+    "nsenter": "util-linux",
+    "setpriv": "util-linux",
+    "unshare": "util-linux",
+    "chroot": "coreutils",
+    "journalctl": "systemd",
+    "ipmitool": "ipmitool",
+}
+DEVICES = ("/dev/fuse", "/dev/net/tun")
+
+
+def check(layout: Layout) -> None:
+    """Raise CannotAsk or Refused with the first thing that is in the way."""
+    checks: tuple[Callable[[Layout], None], ...] = (
+        _root, _tools, _devices, _namespaces, _no_other_lab, _memory, _disk, _plain_disk, _addresses, _ports
+    )  # fmt: skip
+    for look in checks:
+        look(layout)
+
+
+def _root(_: Layout) -> None:
+    if os.geteuid() != 0:
+        raise CannotAsk("the lab needs root: it mounts, makes network namespaces and boots containers", hint="use sudo")
+
+
+def _tools(_: Layout) -> None:
+    for tool, package in TOOLS.items():
+        if not shutil.which(tool, path="/usr/sbin:/usr/bin:/sbin:/bin"):
+            raise CannotAsk(f"the lab needs {tool}, which is not installed", hint=f"apt-get install {package}")
+
+
+def _devices(_: Layout) -> None:
+    for device in DEVICES:
+        if not Path(device).exists():
+            raise CannotAsk(f"the lab needs {device}, which this machine does not have")
+
+
+def _namespaces(_: Layout) -> None:
+    tried = run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], timeout=20)
+    if not tried.ok:
+        raise CannotAsk(
+            f"this machine gives no network, mount and process namespaces: {tried.complaint()}",
+            hint="inside a container, that one has to be privileged",
+        )
+
+
+def _no_other_lab(layout: Layout) -> None:
+    owner = network.owner()
+    if owner == "":
+        raise CannotAsk(f"the bridge {BRIDGE} exists and is not a lab's", hint=f"ip link delete {BRIDGE}")
+    if owner or layout.names():
+        where = owner or str(layout.directory)
+        raise Refused(f"a lab is there already, in {where}", hint=f"remove it: BACKSTAY_LAB={where} backstay lab down")
+
+
+def _memory(_: Layout) -> None:
+    fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    available = int(fields["MemAvailable"].split()[0]) * 1024
+    if available < NEEDED_MEMORY:
+        raise CannotAsk(f"the lab needs {_gib(NEEDED_MEMORY)} of memory, {_gib(available)} are available")
+
+
+def _disk(layout: Layout) -> None:
+    for directory in (layout.directory, layout.cache):
+        existing = next(path for path in (directory, *directory.parents) if path.exists())
+        free = shutil.disk_usage(existing).free
+        if free < NEEDED_DISK:
+            raise CannotAsk(f"the lab needs {_gib(NEEDED_DISK)} free below {directory}, {_gib(free)} are left")
+
+
+def _plain_disk(layout: Layout) -> None:
+    kind = overlay.file_system(layout.directory)
+    if kind in overlay.UNFIT:
+        raise CannotAsk(
+            f"{layout.directory} is on {kind}, which cannot carry the nodes' own files",
+            hint="point BACKSTAY_LAB to a directory on ext4, xfs, btrfs or tmpfs",
+        )
+
+
+def _addresses(_: Layout) -> None:
+    shown = run(["ip", "-o", "-4", "addr", "show", "to", f"{SUBNET}.0/24"], timeout=20)
+    routes = run(["ip", "-o", "-4", "route", "show", "root", f"{SUBNET}.0/24"], timeout=20)
+    for line in (shown.stdout + routes.stdout).splitlines():
+        if BRIDGE not in line:
+            raise CannotAsk(f"the addresses {SUBNET}.0/24, which the lab needs, are in use here: {line.strip()}")
+
+
+def _ports(_: Layout) -> None:
+    """A BMC simulator of somebody else that listens on all addresses would answer in ours' place."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tried:
+        try:
+            tried.bind(("0.0.0.0", BMC_PORT))  # noqa: S104  (to see whether it is free; nothing is received)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise CannotAsk(f"UDP port {BMC_PORT}, where BMCs answer, cannot be used: {error.strerror}") from error
+            raise CannotAsk(
+                f"UDP port {BMC_PORT}, where the lab's BMCs answer, is in use", hint=f"ss -lunp sport = {BMC_PORT}"
+            ) from error
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.1f} GiB"

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`backstay lab ...`: the cluster-in-a-box for a terminal.
+
+Turns words of the command line into calls; decides nothing itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from backstay.errors import BadInput
+from backstay.lab.layout import Layout
+from backstay.lab.node import ENVIRONMENT, Node
+from backstay.lab.progress import Progress
+
+
+@click.group()
+def lab() -> None:
+    """A real cluster of containers on this machine, to rehearse with."""
+
+
+@lab.command()
+@click.option("--nodes", default=3, show_default=True, metavar="N", help="How many nodes.")
+@click.option("--deb", type=click.Path(path_type=Path), help="Install Backstay in the nodes from this package.")
+@click.option("--source", type=click.Path(path_type=Path), help="Install Backstay in the nodes from this source tree.")
+def up(nodes: int, deb: Path | None, source: Path | None) -> None:
+    """Build the nodes, switch them on, wait until they are a cluster (needs root)."""
+    from backstay.lab import lab as the_lab
+    from backstay.lab.installation import Payload
+
+    if deb and source:
+        raise BadInput("--deb and --source exclude each other")
+    layout = Layout.from_environment()
+    payload = Payload(deb and deb.absolute(), source and source.absolute())
+    the_lab.up(layout, nodes, payload, Progress())
+    click.echo(f"The lab is up in {layout.directory}. Look around: backstay lab status; backstay lab exec n1 crm_mon -1")
+
+
+@lab.command()
+def down() -> None:
+    """Remove every trace of the lab (but not the cached Debian root)."""
+    from backstay.lab import lab as the_lab
+
+    layout = Layout.from_environment()
+    the_lab.down(layout, Progress())
+    click.echo(f"No lab is left in {layout.directory}.")
+
+
+@lab.command()
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def status(output: str) -> None:
+    """Show the nodes, their power and what the cluster says."""
+    from backstay.lab import report
+
+    shown = report.look(Layout.from_environment())
+    click.echo(json.dumps(shown.as_data(), indent=2) if output == "json" else shown.as_text())
+
+
+@lab.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("node")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def exec(node: str, command: tuple[str, ...]) -> None:  # noqa: A001  (the admin's word)
+    """Run COMMAND in NODE, with this terminal; ends with its exit code."""
+    argv = Node(Layout.from_environment(), node).argv(command[0] if len(command) == 1 else command)
+    _become(argv)
+
+
+@lab.command()
+@click.argument("node")
+@click.option("--lines", default=40, show_default=True, help="How many lines of the past.")
+@click.option("--follow", is_flag=True, help="Go on until interrupted.")
+def console(node: str, lines: int, follow: bool) -> None:
+    """Show what NODE printed on its console; a shell in it is: backstay lab exec NODE bash"""
+    place = Layout.from_environment().node(node).console
+    if not place.exists():
+        raise BadInput(f"{node} has no console here", hint="backstay lab status")
+    _become(["tail", f"--lines={lines}", *(["--follow"] if follow else []), str(place)])
+
+
+@lab.command()
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+def logs(folder: Path | None) -> None:
+    """Collect journals, logs, CIB, Pacemaker's inputs and consoles of all nodes into FOLDER."""
+    from backstay.lab import logs as collecting
+
+    click.echo(collecting.collect(Layout.from_environment(), folder))
+
+
+def _become(argv: list[str]) -> None:
+    """Replace this process, so that terminal, signals and exit code are the command's own."""
+    terminal = {"TERM": os.environ.get("TERM", "dumb")}
+    path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    os.execvpe(argv[0], argv, ENVIRONMENT | path | terminal)

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a lab node has that Debian's packages do not bring: the cluster's configuration and a container's needs.
+
+Pure: names and addresses in, files out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backstay.lab.layout import GATEWAY, Layout
+
+CLUSTER = "backstay-lab"
+TOKEN_MS = 3000
+PASSWORD_FILE = "/etc/backstay/bmc.password"  # noqa: S105  (where it lies, not what it is)
+UNITS = "/etc/systemd/system"
+
+# What a container has no use for, and what would act behind the lab's back (timers, autostart of guests).
+MASKED = (
+    "ModemManager.service apparmor.service apt-daily-upgrade.timer apt-daily.timer blk-availability.service "
+    "console-getty.service dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer getty.target "
+    "libvirt-guests.service logd.service logrotate.timer machines.target openipmi.service polkit.service "
+    "proc-sys-fs-binfmt_misc.automount sys-kernel-debug.mount systemd-binfmt.service systemd-firstboot.service "
+    "systemd-modules-load.service systemd-pstore.service systemd-resolved.service systemd-timesyncd.service "
+    "systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udevd.service systemd-udev-trigger.service"
+).split()
+ENABLED = {
+    "corosync.service": "multi-user.target",
+    "pacemaker.service": "multi-user.target",
+    "libvirtd-tcp.socket": "sockets.target",
+}
+
+# QEMU without what a container cannot give it: own cgroups, own namespaces, another user's rights.
+QEMU = """\
+user = "root"
+group = "root"
+cgroup_controllers = [ ]
+namespaces = [ ]
+security_driver = "none"
+remember_owner = 0
+"""
+# Every container would read the same hardware id from the machine, and refuse migration "to the same host".
+LIBVIRTD = """\
+listen_tls = 0
+auth_tcp = "none"
+auth_unix_rw = "none"
+host_uuid_source = "machine-id"
+"""
+JOURNALD = """\
+[Journal]
+Storage=persistent
+ReadKMsg=no
+RateLimitIntervalSec=0
+SyncIntervalSec=1s
+"""
+SYSTEMD = """\
+[Manager]
+DefaultLimitCORE=0
+"""
+PACEMAKER = """\
+PCMK_debug=no
+PCMK_logfile=/var/log/pacemaker/pacemaker.log
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a node: absolute path, text or bytes, mode."""
+
+    path: str
+    content: str | bytes
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A symbolic link of a node."""
+
+    path: str
+    target: str
+
+
+Entry = File | Link
+
+
+def common(layout: Layout, names: Sequence[str], authkey: bytes, password: str) -> tuple[Entry, ...]:
+    """What all nodes have in common."""
+    files = (
+        File("/etc/corosync/corosync.conf", corosync(layout, names)),
+        File("/etc/corosync/authkey", authkey, 0o400),
+        File(PASSWORD_FILE, password, 0o600),
+        File("/etc/hosts", hosts(layout, names)),
+        File("/etc/libvirt/qemu.conf", QEMU, 0o600),
+        File("/etc/libvirt/libvirtd.conf", LIBVIRTD),
+        File("/etc/default/pacemaker", PACEMAKER),
+        File("/etc/systemd/journald.conf.d/lab.conf", JOURNALD),
+        File("/etc/systemd/system.conf.d/lab.conf", SYSTEMD),
+    )
+    masked = tuple(Link(f"{UNITS}/{unit}", "/dev/null") for unit in MASKED)
+    enabled = tuple(Link(f"{UNITS}/{by}.wants/{unit}", f"/lib/systemd/system/{unit}") for unit, by in ENABLED.items())
+    return files + masked + enabled
+
+
+def own(name: str) -> tuple[Entry, ...]:
+    """What tells one node from another."""
+    identity = hashlib.sha256(f"{CLUSTER} {name}".encode()).hexdigest()[:32]
+    return (File("/etc/hostname", f"{name}\n"), File("/etc/machine-id", f"{identity}\n"))
+
+
+def hosts(layout: Layout, names: Sequence[str]) -> str:
+    """/etc/hosts: nothing in the lab depends on a name server."""
+    lines = ["127.0.0.1 localhost", f"{GATEWAY} labhost"]
+    for name in names:
+        node = layout.node(name)
+        lines += [f"{node.address} {name}", f"{node.bmc_address} bmc-{name}"]
+    return "\n".join(lines) + "\n"
+
+
+def corosync(layout: Layout, names: Sequence[str]) -> str:
+    """corosync.conf(5): knet with encryption; a pair of nodes needs votequorum's two_node."""
+    members = "".join(
+        f"  node {{\n    ring0_addr: {layout.node(name).address}\n    name: {name}\n"
+        f"    nodeid: {layout.node(name).number}\n  }}\n"
+        for name in names
+    )
+    pair = "  two_node: 1\n" if len(names) == 2 else ""
+    return (
+        f"totem {{\n  version: 2\n  cluster_name: {CLUSTER}\n  transport: knet\n"
+        f"  crypto_cipher: aes256\n  crypto_hash: sha256\n  token: {TOKEN_MS}\n}}\n"
+        f"nodelist {{\n{members}}}\n"
+        f"quorum {{\n  provider: corosync_votequorum\n{pair}}}\n"
+        "logging {\n  to_logfile: yes\n  logfile: /var/log/corosync/corosync.log\n  to_syslog: no\n  timestamp: hires\n}\n"
+    )
+
+
+def write(root: Path, entries: Sequence[Entry]) -> None:
+    """Put files and links below a root, replacing what is there."""
+    for entry in entries:
+        target = root / entry.path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        if isinstance(entry, Link):
+            target.symlink_to(entry.target)
+            continue
+        content = entry.content
+        target.write_bytes(content.encode() if isinstance(content, str) else content)
+        target.chmod(entry.mode)

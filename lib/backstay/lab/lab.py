@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The lab as a whole: up, complete or not at all; down, whatever state it is in.
+
+Decides the order of things. Never leaves a half-made lab: what fails or is interrupted is removed again.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from backstay.errors import BackstayError, CannotAsk
+from backstay.host.clock import Deadline, TimedOut
+from backstay.lab import (
+    cgroups, circumstances, cluster, configuration, fuse, installation, mounts, network, overlay, power,
+    processes, root,
+)  # fmt: skip
+from backstay.lab.installation import Payload
+from backstay.lab.layout import Layout, node_names
+from backstay.lab.node import Node
+from backstay.lab.progress import Progress
+
+FORMING_SECONDS = 180.0
+ENDING_SECONDS = 30.0
+
+
+class Interrupted(BackstayError):
+    """Somebody asked this process to end; what it had begun is removed first."""
+
+    exit_code = 3
+
+
+def up(layout: Layout, count: int, payload: Payload, progress: Progress) -> tuple[Node, ...]:
+    """Build, boot and form a cluster of `count` nodes; returns when all are online.
+
+    Raises CannotAsk or Refused before anything was touched when the machine cannot carry it; whatever is raised
+    later (Interrupted too), the machine is as before.
+    """
+    names = node_names(count)
+    installation.check(payload)
+    circumstances.check(layout)
+    with _interruptible():
+        root.ensure(layout, progress)
+        try:
+            _make(layout, names, payload, progress)
+            _boot(layout, names, progress)
+        except BaseException:
+            with _undisturbed():
+                progress.step("removing the unfinished lab")
+                down(layout, progress)
+            raise
+    return nodes(layout)
+
+
+def nodes(layout: Layout) -> tuple[Node, ...]:
+    """The nodes of the lab that is there; CannotAsk when there is none."""
+    names = layout.names()
+    if not names:
+        raise CannotAsk(f"there is no lab in {layout.directory}", hint="backstay lab up")
+    return tuple(Node(layout, name) for name in names)
+
+
+def _make(layout: Layout, names: Sequence[str], payload: Payload, progress: Progress) -> None:
+    """Everything but power: directories, network, the common layer, each node's disk, the BMCs."""
+    progress.step(f"making {len(names)} nodes with {payload.describe()}")
+    layout.directory.mkdir(parents=True, exist_ok=True)
+    layout.directory.chmod(0o755)
+    for name in names:
+        for place in (layout.node(name).upper, layout.node(name).witness, layout.node(name).bmc):
+            place.mkdir(parents=True, exist_ok=True)
+    for name in ("domains", "disks", "guest"):
+        (layout.shared / name).mkdir(parents=True, exist_ok=True)
+    network.create(layout, names)
+    password = secrets.token_hex(8)
+    layout.password.touch(mode=0o600)
+    layout.password.write_text(password)
+    _lay(layout, payload, configuration.common(layout, names, secrets.token_bytes(256), password))
+    for name in names:
+        configuration.write(layout.node(name).upper, configuration.own(name))
+        _start_bmc(layout, name)
+    layout.facts.write_text(json.dumps({"nodes": list(names), "backstay": payload.describe()}) + "\n")
+
+
+def _lay(layout: Layout, payload: Payload, entries: Sequence[configuration.Entry]) -> None:
+    """Make the layer between Debian's root and the nodes' own: installed once, seen by all."""
+    point = layout.layer / "root"
+    overlay.mount([root.path(layout)], layout.layer / "upper", layout.layer / "work", point)
+    try:
+        installation.install(payload, point)
+        configuration.write(point, entries)
+    finally:
+        mounts.unmount(point)
+
+
+def _boot(layout: Layout, names: Sequence[str], progress: Progress) -> None:
+    progress.step("switching the nodes on")
+    for name in names:
+        power.boot(layout, name)
+    progress.step("waiting for the cluster to form")
+    cluster.wait_for(layout, cluster.all_online(names), Deadline(FORMING_SECONDS), "all nodes online", progress.still)
+    progress.step(f"{', '.join(names)} are a cluster")
+
+
+def down(layout: Layout, progress: Progress) -> None:
+    """Remove every trace of the lab but the cache, also of one that crashed; no lab is as good.
+
+    Raises TimedOut with what could not be ended, after everything else was removed.
+    """
+    problem = _end_processes(layout, progress)
+    network.remove(layout)
+    mounts.unmount_below(layout.directory)
+    cgroups.remove()
+    if layout.directory.exists():
+        _delete(layout.directory)
+    if problem:
+        raise problem
+
+
+def _end_processes(layout: Layout, progress: Progress) -> TimedOut | None:
+    """Twice: what is started by one that is just dying is found the second time."""
+    for name in layout.names():
+        with suppress(CannotAsk):
+            network.cut_cable(layout.node(name))
+    problem: TimedOut | None = None
+    for _ in range(2):
+        members = processes.members(layout)
+        hung = fuse.connections(process.pid for process in members)
+        for process in members:
+            processes.send(process, signal.SIGKILL)
+        fuse.abort(hung)
+        try:
+            processes.end(members, Deadline(ENDING_SECONDS))
+        except TimedOut as still_there:
+            problem = still_there
+            progress.step(str(still_there))
+    return problem
+
+
+def _delete(directory: Path) -> None:
+    """Delete the lab's directory; never what is still mounted in it (a mount that could not be taken away)."""
+    left = mounts.below(directory, mounts.of())
+    if left:
+        raise CannotAsk(f"{left[0].point} is still mounted, so {directory} is not deleted")
+    shutil.rmtree(directory)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Turn the signals that end a process into an exception, so that it cleans up like after any failure."""
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        raise Interrupted(f"interrupted ({signal.Signals(number).name})")
+
+    before = {number: signal.signal(number, interrupt) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ignore the signals of an impatient admin while the lab is removed."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    yield
+
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _start_bmc(layout: Layout, name: str) -> None:
+    with suppress(ImportError, AttributeError):
+        from backstay.lab import bmc
+
+        getattr(bmc, "start")(layout, name)

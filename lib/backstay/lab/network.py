@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The lab's network: one bridge on the machine, a namespace and a cable for each node, an address for each BMC.
+
+Touches nothing outside its own names (`bklab`, `bkn*`, `bk-n*`); forwards nothing to anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from backstay.errors import CannotAsk
+from backstay.host.process import Completed, run
+from backstay.lab.layout import BRIDGE, GATEWAY, MOST_NODES, PREFIX, Layout, NodeLayout, node_names
+
+SECONDS = 20.0
+NAMESPACES = Path("/run/netns")
+
+
+def create(layout: Layout, names: Sequence[str]) -> None:
+    """Make the bridge, with the machine's own address and one for each BMC; the alias says whose it is."""
+    addresses = [GATEWAY, *(layout.node(name).bmc_address for name in names)]
+    _batch(
+        [
+            f"link add {BRIDGE} type bridge",
+            f"link set {BRIDGE} alias {layout.directory}",
+            *(f"addr add {address}/{PREFIX} dev {BRIDGE}" for address in addresses),
+            f"link set {BRIDGE} up",
+        ]
+    )
+
+
+def owner() -> str | None:
+    """The directory of the lab that has the bridge; empty when it is somebody else's, None when there is none."""
+    alias = Path("/sys/class/net", BRIDGE, "ifalias")
+    return alias.read_text().strip() if alias.exists() else None
+
+
+def plug(node: NodeLayout) -> None:
+    """Give a node its namespace and a cable to the bridge. The address of its card is always the same one."""
+    if not (NAMESPACES / node.namespace).exists():
+        _batch([f"netns add {node.namespace}"])
+    if (Path("/sys/class/net") / node.interface).exists():
+        return
+    card = f"02:77:10:77:00:{node.number:02x}"
+    _batch(
+        [
+            f"link add {node.interface} type veth peer name eth0 address {card} netns {node.namespace}",
+            f"link set {node.interface} master {BRIDGE} up",
+        ]
+    )
+    _batch(
+        ["link set lo up", f"addr add {node.address}/{PREFIX} dev eth0", "link set eth0 up"],
+        namespace=node.namespace,
+    )
+
+
+def pull(node: NodeLayout) -> None:
+    """Take cable and namespace away: a dead host owns no address and answers nobody."""
+    cut_cable(node)
+    if (NAMESPACES / node.namespace).exists():
+        _batch([f"netns del {node.namespace}"])
+
+
+def cut_cable(node: NodeLayout) -> None:
+    """Take the cable away, so that the last packets of dying processes reach nobody."""
+    _quietly(["ip", "link", "del", node.interface])
+
+
+def detach(layout: Layout, name: str) -> None:
+    """Cut a living node off the network: its card loses the carrier, the node itself runs on."""
+    _batch([f"link set {layout.node(name).interface} nomaster down"])
+
+
+def attach(layout: Layout, name: str) -> None:
+    """Connect a node again that was detached."""
+    _batch([f"link set {layout.node(name).interface} master {BRIDGE} up"])
+
+
+def is_attached(layout: Layout, name: str) -> bool:
+    """Whether the node's cable is plugged into the bridge."""
+    port = Path("/sys/class/net", layout.node(name).interface, "master")
+    return port.exists() and port.resolve().name == BRIDGE
+
+
+def remove(layout: Layout) -> None:
+    """Remove every cable and namespace that a lab can have, then the bridge; absent ones are as good."""
+    for name in node_names(MOST_NODES):
+        pull(layout.node(name))
+    _quietly(["ip", "link", "del", BRIDGE])
+
+
+def _quietly(argv: Sequence[str]) -> Completed:
+    completed = run(argv, timeout=SECONDS)
+    if completed.ok or "Cannot find device" in completed.stderr:
+        return completed
+    raise CannotAsk(f"{' '.join(argv)} failed: {completed.complaint()}")
+
+
+def _batch(lines: Iterable[str], namespace: str = "") -> None:
+    """Run lines of ip(8) in one process."""
+    argv = ["ip", *(["-n", namespace] if namespace else []), "-batch", "-"]
+    text = "\n".join(lines) + "\n"
+    completed = run(argv, timeout=SECONDS, stdin=text)
+    if not completed.ok:
+        raise CannotAsk(f"the lab's network cannot be changed: {completed.stderr.strip() or completed.complaint()}")

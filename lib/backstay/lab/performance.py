@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Carries a story out on a running lab: breaks, waits for its good end, mends, puts the cluster in order.
+
+Decides when a story is over. A good end that does not come is written down, not raised: the demo goes on to mend
+what it broke, and the verdict is spoken at the end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from backstay.errors import CannotAsk
+from backstay.host.clock import Deadline, NotYet, TimedOut, pause, until
+from backstay.lab.faults import catalogue
+from backstay.lab.node import Node
+from backstay.lab.stage import Look, Stage, all_well, whole
+from backstay.lab.stories import Scene, Story
+
+SETTLE_SECONDS = 300.0
+"""A fenced host is back after about 45 s (12 s of firmware, boot, membership); five times that, and some more."""
+
+EVERY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A story that was carried out; times in seconds on the monotonic clock. `problem` is empty when it ended well."""
+
+    story: Story
+    scene: Scene
+    begin: float
+    seen: float
+    healed: float
+    end: float
+    problem: str
+
+
+Tell = Callable[[str], None]
+
+
+def perform(stage: Stage, story: Story, tell: Tell) -> Act:
+    """Carry one story out; returns when the cluster is in order again, or says in `problem` why it is not."""
+    hosts = stage.hosts() if story.everywhere else (stage.busiest(),)
+    scene = Scene(hosts, tuple(guest for host in hosts for guest in stage.guests_on(host)))
+    tell(f"{story.title}: {', '.join(hosts)} with {', '.join(scene.guests)}")
+    begin = time.monotonic()
+    for host in hosts:
+        catalogue.inject(stage.layout, story.fault, host)
+    problem = wait(stage, story.seen(scene), story.limit, f"«{story.title}» to end well", tell)
+    seen = time.monotonic()
+    pause(story.hold)
+    for host in hosts:
+        catalogue.heal(stage.layout, story.fault, host)
+    healed = time.monotonic()
+    problem = problem or settle(stage, tell)
+    return Act(story, scene, begin, seen, healed, time.monotonic(), problem)
+
+
+def settle(stage: Stage, tell: Tell) -> str:
+    """Clean up what the cluster remembers of the fault and wait until all is well; empty, or what is not."""
+    problem = wait(stage, whole, SETTLE_SECONDS, "every host and guest to be back", tell)
+    try:
+        Node(stage.layout, stage.hosts()[0]).check(["crm_resource", "--cleanup"], timeout=60.0)
+    except CannotAsk as error:
+        return problem or str(error)
+    return wait(stage, all_well, SETTLE_SECONDS, "the cluster to be in order", tell)
+
+
+def wait(stage: Stage, wanted: Look, seconds: float, what: str, tell: Tell) -> str:
+    """Look until nothing is missing; empty, or one sentence that says what was last seen."""
+
+    def look() -> bool:
+        missing = missing_now(stage, wanted)
+        if missing:
+            tell(f"waiting for {what}: {missing}")
+            raise NotYet(missing)
+        return True
+
+    try:
+        until(look, Deadline(seconds), EVERY, what)
+    except TimedOut as problem:
+        return str(problem)
+    return ""
+
+
+def missing_now(stage: Stage, wanted: Look) -> str:
+    """What is missing now; that nobody can be asked is one way of missing it."""
+    try:
+        return wanted(stage)
+    except CannotAsk as error:
+        return str(error)
