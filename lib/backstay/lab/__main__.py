@@ -19,7 +19,12 @@ def main() -> int:
         error.show()
         return 2
     except BackstayError as error:
-        print(f"backstay: {error}", *([f"  hint: {error.hint}"] if error.hint else []), sep="\n", file=sys.stderr)
+        print(
+            f"backstay: {error}",
+            *([f"  hint: {error.hint}"] if error.hint else []),
+            sep="\n",
+            file=sys.stderr,
+        )
         return error.exit_code
     return 0
 

@@ -47,13 +47,17 @@ def check(layout: Layout) -> None:
 
 def _root(_: Layout) -> None:
     if os.geteuid() != 0:
-        raise CannotAsk("the lab needs root: it mounts, makes network namespaces and boots containers", hint="use sudo")
+        raise CannotAsk(
+            "the lab needs root: it mounts, makes network namespaces and boots containers", hint="use sudo"
+        )
 
 
 def _tools(_: Layout) -> None:
     for tool, package in TOOLS.items():
         if not shutil.which(tool, path="/usr/sbin:/usr/bin:/sbin:/bin"):
-            raise CannotAsk(f"the lab needs {tool}, which is not installed", hint=f"apt-get install {package}")
+            raise CannotAsk(
+                f"the lab needs {tool}, which is not installed", hint=f"apt-get install {package}"
+            )
 
 
 def _devices(_: Layout) -> None:
@@ -77,7 +81,9 @@ def _no_other_lab(layout: Layout) -> None:
         raise CannotAsk(f"the bridge {BRIDGE} exists and is not a lab's", hint=f"ip link delete {BRIDGE}")
     if owner or layout.names():
         where = owner or str(layout.directory)
-        raise Refused(f"a lab is there already, in {where}", hint=f"remove it: BACKSTAY_LAB={where} backstay lab down")
+        raise Refused(
+            f"a lab is there already, in {where}", hint=f"remove it: BACKSTAY_LAB={where} backstay lab down"
+        )
 
 
 def _memory(_: Layout) -> None:
@@ -92,7 +98,9 @@ def _disk(layout: Layout) -> None:
         existing = next(path for path in (directory, *directory.parents) if path.exists())
         free = shutil.disk_usage(existing).free
         if free < NEEDED_DISK:
-            raise CannotAsk(f"the lab needs {_gib(NEEDED_DISK)} free below {directory}, {_gib(free)} are left")
+            raise CannotAsk(
+                f"the lab needs {_gib(NEEDED_DISK)} free below {directory}, {_gib(free)} are left"
+            )
 
 
 def _plain_disk(layout: Layout) -> None:
@@ -109,7 +117,9 @@ def _addresses(_: Layout) -> None:
     routes = run(["ip", "-o", "-4", "route", "show", "root", f"{SUBNET}.0/24"], timeout=20)
     for line in (shown.stdout + routes.stdout).splitlines():
         if BRIDGE not in line:
-            raise CannotAsk(f"the addresses {SUBNET}.0/24, which the lab needs, are in use here: {line.strip()}")
+            raise CannotAsk(
+                f"the addresses {SUBNET}.0/24, which the lab needs, are in use here: {line.strip()}"
+            )
 
 
 def _ports(_: Layout) -> None:
@@ -119,9 +129,12 @@ def _ports(_: Layout) -> None:
             tried.bind(("0.0.0.0", BMC_PORT))  # noqa: S104  (to see whether it is free; nothing is received)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise CannotAsk(f"UDP port {BMC_PORT}, where BMCs answer, cannot be used: {error.strerror}") from error
+                raise CannotAsk(
+                    f"UDP port {BMC_PORT}, where BMCs answer, cannot be used: {error.strerror}"
+                ) from error
             raise CannotAsk(
-                f"UDP port {BMC_PORT}, where the lab's BMCs answer, is in use", hint=f"ss -lunp sport = {BMC_PORT}"
+                f"UDP port {BMC_PORT}, where the lab's BMCs answer, is in use",
+                hint=f"ss -lunp sport = {BMC_PORT}",
             ) from error
 
 

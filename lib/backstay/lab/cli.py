@@ -25,8 +25,12 @@ def lab() -> None:
 
 @lab.command()
 @click.option("--nodes", default=3, show_default=True, metavar="N", help="How many nodes.")
-@click.option("--deb", type=click.Path(path_type=Path), help="Install Backstay in the nodes from this package.")
-@click.option("--source", type=click.Path(path_type=Path), help="Install Backstay in the nodes from this source tree.")
+@click.option(
+    "--deb", type=click.Path(path_type=Path), help="Install Backstay in the nodes from this package."
+)
+@click.option(
+    "--source", type=click.Path(path_type=Path), help="Install Backstay in the nodes from this source tree."
+)
 def up(nodes: int, deb: Path | None, source: Path | None) -> None:
     """Build the nodes, switch them on, wait until they are a cluster (needs root)."""
     from backstay.lab import lab as the_lab
@@ -37,7 +41,9 @@ def up(nodes: int, deb: Path | None, source: Path | None) -> None:
     layout = Layout.from_environment()
     payload = Payload(deb and deb.absolute(), source and source.absolute())
     the_lab.up(layout, nodes, payload, Progress())
-    click.echo(f"The lab is up in {layout.directory}. Look around: backstay lab status; backstay lab exec n1 crm_mon -1")
+    click.echo(
+        f"The lab is up in {layout.directory}. Look around: backstay lab status; backstay lab exec n1 crm_mon -1"
+    )
 
 
 @lab.command()

@@ -100,7 +100,9 @@ def common(layout: Layout, names: Sequence[str], authkey: bytes, password: str) 
         File("/etc/systemd/system.conf.d/lab.conf", SYSTEMD),
     )
     masked = tuple(Link(f"{UNITS}/{unit}", "/dev/null") for unit in MASKED)
-    enabled = tuple(Link(f"{UNITS}/{by}.wants/{unit}", f"/lib/systemd/system/{unit}") for unit, by in ENABLED.items())
+    enabled = tuple(
+        Link(f"{UNITS}/{by}.wants/{unit}", f"/lib/systemd/system/{unit}") for unit, by in ENABLED.items()
+    )
     return files + masked + enabled
 
 
@@ -132,7 +134,8 @@ def corosync(layout: Layout, names: Sequence[str]) -> str:
         f"  crypto_cipher: aes256\n  crypto_hash: sha256\n  token: {TOKEN_MS}\n}}\n"
         f"nodelist {{\n{members}}}\n"
         f"quorum {{\n  provider: corosync_votequorum\n{pair}}}\n"
-        "logging {\n  to_logfile: yes\n  logfile: /var/log/corosync/corosync.log\n  to_syslog: no\n  timestamp: hires\n}\n"
+        "logging {\n  to_logfile: yes\n  logfile: /var/log/corosync/corosync.log\n"
+        "  to_syslog: no\n  timestamp: hires\n}\n"
     )
 
 

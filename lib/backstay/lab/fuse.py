@@ -25,7 +25,11 @@ def connections(pids: Iterable[int]) -> frozenset[int]:
 
 def _numbers(table: Iterable[mounts.Mount]) -> list[int]:
     """The kernel numbers a connection like the minor number of its device."""
-    return [int(m.device.split(":")[1]) for m in table if m.type in ("fuse", "fuseblk") or m.type.startswith("fuse.")]
+    return [
+        int(m.device.split(":")[1])
+        for m in table
+        if m.type in ("fuse", "fuseblk") or m.type.startswith("fuse.")
+    ]
 
 
 def abort(numbers: Iterable[int]) -> None:

@@ -18,8 +18,18 @@ from types import FrameType
 from backstay.errors import BackstayError, CannotAsk
 from backstay.host.clock import Deadline, TimedOut
 from backstay.lab import (
-    cgroups, circumstances, cluster, configuration, fuse, installation, mounts, network, overlay, power,
-    processes, root,
+    cgroups,
+    circumstances,
+    cluster,
+    configuration,
+    fuse,
+    installation,
+    mounts,
+    network,
+    overlay,
+    power,
+    processes,
+    root,
 )  # fmt: skip
 from backstay.lab.installation import Payload
 from backstay.lab.layout import Layout, node_names
@@ -103,7 +113,9 @@ def _boot(layout: Layout, names: Sequence[str], progress: Progress) -> None:
     for name in names:
         power.boot(layout, name)
     progress.step("waiting for the cluster to form")
-    cluster.wait_for(layout, cluster.all_online(names), Deadline(FORMING_SECONDS), "all nodes online", progress.still)
+    cluster.wait_for(
+        layout, cluster.all_online(names), Deadline(FORMING_SECONDS), "all nodes online", progress.still
+    )
     progress.step(f"{', '.join(names)} are a cluster")
 
 
@@ -180,4 +192,4 @@ def _start_bmc(layout: Layout, name: str) -> None:
     with suppress(ImportError, AttributeError):
         from backstay.lab import bmc
 
-        getattr(bmc, "start")(layout, name)
+        bmc.start(layout, name)

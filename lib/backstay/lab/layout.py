@@ -109,7 +109,9 @@ class Layout:
     def node(self, name: str) -> NodeLayout:
         """The node called `name`; BadInput when no node can be called so."""
         if not (len(name) == 2 and name[0] == "n" and name[1] in "123456789"):
-            raise BadInput(f"{name} is not the name of a lab node", hint=f"nodes are called n1 to n{MOST_NODES}")
+            raise BadInput(
+                f"{name} is not the name of a lab node", hint=f"nodes are called n1 to n{MOST_NODES}"
+            )
         return NodeLayout(name, self.directory)
 
     def names(self) -> tuple[str, ...]:

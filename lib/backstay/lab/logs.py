@@ -77,7 +77,9 @@ def _node(layout: Layout, name: str, folder: Path) -> list[str]:
 
 def _special(directory: str, names: list[str]) -> list[str]:
     """Sockets and pipes are no past; copying one would wait for ever."""
-    return [n for n in names if not (p := Path(directory, n)).is_dir() and not p.is_symlink() and not p.is_file()]
+    return [
+        n for n in names if not (p := Path(directory, n)).is_dir() and not p.is_symlink() and not p.is_file()
+    ]
 
 
 def _journal(node: NodeLayout, folder: Path) -> list[str]:

@@ -78,4 +78,6 @@ def unmount(point: Path) -> None:
         return
     error = ctypes.get_errno()
     if point in {mount.point for mount in of()}:
-        raise CannotAsk(f"{point} cannot be unmounted: {os.strerror(error)}", hint="see what uses it with fuser -vm")
+        raise CannotAsk(
+            f"{point} cannot be unmounted: {os.strerror(error)}", hint="see what uses it with fuser -vm"
+        )

@@ -103,4 +103,6 @@ def _batch(lines: Iterable[str], namespace: str = "") -> None:
     text = "\n".join(lines) + "\n"
     completed = run(argv, timeout=SECONDS, stdin=text)
     if not completed.ok:
-        raise CannotAsk(f"the lab's network cannot be changed: {completed.stderr.strip() or completed.complaint()}")
+        raise CannotAsk(
+            f"the lab's network cannot be changed: {completed.stderr.strip() or completed.complaint()}"
+        )

@@ -43,7 +43,9 @@ class Node:
         """The argument list that runs a command (a string: a shell's) in the node; CannotAsk while it is off."""
         leader = self.leader()
         if leader is None:
-            raise CannotAsk(f"{self.name} is off", hint=f"switch it on through its BMC ({self.places.bmc_address})")
+            raise CannotAsk(
+                f"{self.name} is off", hint=f"switch it on through its BMC ({self.places.bmc_address})"
+            )
         words = ["/bin/bash", "-c", command] if isinstance(command, str) else list(command)
         return ["nsenter", f"--target={leader}", "--all", "--wd=/", "--", *words]
 

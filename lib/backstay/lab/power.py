@@ -83,7 +83,7 @@ def _init(nspawn: Process) -> Process | None:
 
 
 def _argv(layout: Layout, node: NodeLayout) -> list[str]:
-    """nspawn with the rights that libvirtd, QEMU and Corosync need; see systemd-nspawn(1)."""
+    """Nspawn with the rights that libvirtd, QEMU and Corosync need; see systemd-nspawn(1)."""
     argv = [
         "systemd-nspawn",
         "--quiet",

@@ -108,7 +108,9 @@ def end(processes: Iterable[Process], deadline: Deadline, number: signal.Signals
     waiting = [process for process in processes if send(process, number)]
     while waiting := [process for process in waiting if alive(process)]:
         if deadline.expired:
-            raise TimedOut("the end of the lab's processes", ", ".join(describe(process) for process in waiting))
+            raise TimedOut(
+                "the end of the lab's processes", ", ".join(describe(process) for process in waiting)
+            )
         pause(0.02)
 
 
@@ -151,7 +153,7 @@ def _belongs(layout: Layout, pid: int, networks: set[int], seen: dict[str, bool]
         if Path(f"/proc/{pid}/ns/net").stat().st_ino in networks:
             return True
     with suppress(OSError):
-        namespace = os.readlink(f"/proc/{pid}/ns/mnt")
+        namespace = str(Path(f"/proc/{pid}/ns/mnt").readlink())
         if namespace not in seen:
             seen[namespace] = _rooted_in(layout, mounts.of(pid))
         return seen[namespace]
@@ -161,7 +163,9 @@ def _belongs(layout: Layout, pid: int, networks: set[int], seen: dict[str, bool]
 def _rooted_in(layout: Layout, table: Iterable[mounts.Mount]) -> bool:
     """Whether a mount namespace's root is a node's: its overlay names the upper directory, whatever became of it."""
     return any(
-        mount.point == Path("/") and mount.type == "overlay" and f"upperdir={layout.directory}/" in mount.options
+        mount.point == Path("/")
+        and mount.type == "overlay"
+        and f"upperdir={layout.directory}/" in mount.options
         for mount in table
     )
 

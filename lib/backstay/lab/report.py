@@ -68,7 +68,9 @@ def _ask(layout: Layout) -> tuple[cluster.State | None, str]:
         state = cluster.ask(layout, living)
     except CannotAsk as error:
         return None, str(error)
-    failed = "; ".join(f"{f.action} on {f.node} failed ({f.code}) {f.reason}".rstrip() for f in state.failures)
+    failed = "; ".join(
+        f"{f.action} on {f.node} failed ({f.code}) {f.reason}".rstrip() for f in state.failures
+    )
     return state, failed
 
 

@@ -66,7 +66,7 @@ def ensure(layout: Layout, progress: Progress) -> Path:
         for name in FORGOTTEN:
             (beside / name).unlink(missing_ok=True)
         (beside / "etc/resolv.conf").touch()
-        os.rename(beside, root)
+        beside.rename(root)
     finally:
         discard(beside)
     return root
@@ -81,7 +81,15 @@ def discard(directory: Path) -> None:
 
 
 def _argv(target: Path, mirrors: bool) -> list[str]:
-    argv = ["setpriv", "--pdeathsig", "TERM", "mmdebstrap", "--variant=minbase", "--mode=root", "--format=directory"]
+    argv = [
+        "setpriv",
+        "--pdeathsig",
+        "TERM",
+        "mmdebstrap",
+        "--variant=minbase",
+        "--mode=root",
+        "--format=directory",
+    ]
     argv += ["--dpkgopt=force-unsafe-io", *(f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT)]
     argv += ['--aptopt=Acquire::Retries "5"']
     argv += [f"--include={','.join(PACKAGES)}", SUITE, str(target)]
@@ -93,7 +101,9 @@ def _machine_sources() -> tuple[str, ...]:
     if not release.exists() or sources.release(release.read_text()).get("VERSION_CODENAME") != SUITE:
         return ()
     apt = Path("/etc/apt")
-    lists = [p for p in (apt / "sources.list", *sorted((apt / "sources.list.d").glob("*.list"))) if p.exists()]
+    lists = [
+        p for p in (apt / "sources.list", *sorted((apt / "sources.list.d").glob("*.list"))) if p.exists()
+    ]
     stanzas = sorted((apt / "sources.list.d").glob("*.sources"))
     return sources.entries((p.read_text() for p in lists), (p.read_text() for p in stanzas), SUITE)
 
@@ -114,7 +124,13 @@ def _build(target: Path, log: Path, progress: Progress) -> None:
     environment |= {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
     with log.open("w") as output:
         builder = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=output, stderr=output, env=environment, text=True, start_new_session=True
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            text=True,
+            start_new_session=True,
         )
         try:
             assert builder.stdin is not None
@@ -131,7 +147,9 @@ def _follow(builder: subprocess.Popen[str], log: Path, progress: Progress) -> No
     deadline = Deadline(BUILD_SECONDS)
     while builder.poll() is None:
         if deadline.expired:
-            raise CannotAsk(f"the Debian root was not built in {BUILD_SECONDS:.0f} s: {_last(log)}", hint=f"see {log}")
+            raise CannotAsk(
+                f"the Debian root was not built in {BUILD_SECONDS:.0f} s: {_last(log)}", hint=f"see {log}"
+            )
         progress.still(_last(log))
         pause(0.2)
 

@@ -36,7 +36,9 @@ def entries(lists: Iterable[str], stanzas: Iterable[str], suite: str) -> tuple[s
 
 def settings(dump: str) -> tuple[str, ...]:
     """The lines of `apt-config dump` that a build needs as well."""
-    return tuple(line for line in dump.splitlines() if line.split(" ")[0] in APT_SETTINGS and '""' not in line)
+    return tuple(
+        line for line in dump.splitlines() if line.split(" ")[0] in APT_SETTINGS and '""' not in line
+    )
 
 
 def release(text: str) -> Mapping[str, str]:
@@ -46,7 +48,7 @@ def release(text: str) -> Mapping[str, str]:
 
 
 def _of_suite(suites: Iterable[str], suite: str) -> list[str]:
-    return [s for s in suites if s == suite or s.startswith(f"{suite}-") and not s.endswith("-backports")]
+    return [s for s in suites if s == suite or (s.startswith(f"{suite}-") and not s.endswith("-backports"))]
 
 
 def _wanted_line(line: str, suite: str) -> bool:
