@@ -44,8 +44,10 @@ def parse(data: bytes, name: str, *, keep_comments: bool = True, compact: bool =
     except etree.XMLSyntaxError as error:
         line, column = error.position
         reason = (error.msg or "not XML").split(", line ")[0]
-        raise BadInput(f"{name}:{line}:{column}: not well-formed XML ({reason})", hint="mend the XML") from error
-    if root.getroottree().docinfo.doctype:
+        raise BadInput(
+            f"{name}:{line}:{column}: not well-formed XML ({reason})", hint="mend the XML"
+        ) from error
+    if root.getroottree().docinfo.doctype:  # type: ignore[union-attr]  # the stubs know half of it
         raise BadInput(f"{name} has a document type, which no CIB has", hint="remove the <!DOCTYPE ...>")
     return root
 

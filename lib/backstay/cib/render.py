@@ -42,13 +42,17 @@ def _join_sets(section: etree._Element, part: etree._Element) -> None:
 def _join(cib: etree._Element, text: str, path: str, *, explain: bool) -> None:
     fragment = parse(text.encode(), path, keep_comments=explain, compact=True)
     if fragment.tag != "configuration":
-        raise BadInput(f"{path} has the root <{fragment.tag}>, expected <configuration>", hint="mend the template")
+        raise BadInput(
+            f"{path} has the root <{fragment.tag}>, expected <configuration>", hint="mend the template"
+        )
     for part in elements(fragment):
         for child in elements(part):
             if not (is_ours(child) or part.tag == "crm_config"):
                 place = f"{path}:{child.sourceline}"
                 hint = f"begin the id of its meta_attributes (of a constraint: its own id) with {MARK}"
-                raise BadInput(f"{place}: <{child.tag} id={child.get('id', '')!r}> lacks Backstay's mark", hint=hint)
+                raise BadInput(
+                    f"{place}: <{child.tag} id={child.get('id', '')!r}> lacks Backstay's mark", hint=hint
+                )
         _join_sets(sure_section(cib, str(part.tag)), part)
 
 
@@ -70,7 +74,9 @@ def render(cloud: Cloud, templates: Templates, *, explain: bool = False) -> etre
     Comments do not belong into a live CIB: Pacemaker would carry them in every difference. Raises BadInput for a
     template that cannot be used.
     """
-    cib = etree.Element("cib", {"admin_epoch": "0", "epoch": "1", "num_updates": "0", "validate-with": SCHEMA})
+    cib = etree.Element(
+        "cib", {"admin_epoch": "0", "epoch": "1", "num_updates": "0", "validate-with": SCHEMA}
+    )
     for name in ("crm_config", "nodes", "resources", "constraints"):
         sure_section(cib, name)
     etree.SubElement(cib, "status")

@@ -29,7 +29,9 @@ def directories(first: Sequence[Path] = ()) -> tuple[Path, ...]:
     """
     for directory in first:
         if not directory.is_dir():
-            raise BadInput(f"{directory} is not a directory of templates", hint="name a directory that exists")
+            raise BadInput(
+                f"{directory} is not a directory of templates", hint="name a directory that exists"
+            )
     shipped = SOURCE_TREE if (SOURCE_TREE / "domain.xml").is_file() else SHIPPED
     return (*first, ADMINS, shipped)
 
@@ -41,7 +43,11 @@ class Templates:
         self.places = tuple(places)
         loader = jinja2.FileSystemLoader([str(place) for place in places])
         self._environment = ImmutableSandboxedEnvironment(
-            loader=loader, undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
+            loader=loader,
+            undefined=jinja2.StrictUndefined,
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
         )
         self._environment.filters["duration"] = cib_duration
         self._environment.filters["mebibytes"] = mebibytes
@@ -58,15 +64,28 @@ class Templates:
             return template.render(**context), path
         except jinja2.TemplateSyntaxError as error:
             place = f"{error.filename or path}:{error.lineno}"
-            raise BadInput(f"{place}: not a valid template ({error.message})", hint="mend the template") from error
+            raise BadInput(
+                f"{place}: not a valid template ({error.message})", hint="mend the template"
+            ) from error
         except jinja2.TemplateNotFound as error:
             looked = ", ".join(str(place) for place in self.places)
-            raise BadInput(f"there is no template {name} in {looked}", hint="is the package complete?") from error
+            raise BadInput(
+                f"there is no template {name} in {looked}", hint="is the package complete?"
+            ) from error
         except (OSError, UnicodeDecodeError) as error:
             raise BadInput(f"the template {path} cannot be read: {error}", hint="mend the file") from error
-        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as error:
+        except (
+            jinja2.TemplateError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+        ) as error:
             place = f"{path}:{_line(error, path)}"
-            raise BadInput(f"{place}: the template cannot be filled in ({error})", hint="mend the template") from error
+            raise BadInput(
+                f"{place}: the template cannot be filled in ({error})", hint="mend the template"
+            ) from error
 
 
 def _line(error: Exception, path: str) -> int:

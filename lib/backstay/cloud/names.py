@@ -12,7 +12,9 @@ import re
 
 # corosync.conf and uname -n; dots are allowed because a node name may be fully qualified.
 HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62})")
-HOST_NAME_EXPECTED = "a name of letters, digits, `.`, `_` and `-` that begins with a letter or digit (at most 63)"
+HOST_NAME_EXPECTED = (
+    "a name of letters, digits, `.`, `_` and `-` that begins with a letter or digit (at most 63)"
+)
 # A resource id is an XML NCName: it cannot begin with a digit.
 DOMAIN_NAME = re.compile(r"[A-Za-z_](?:[A-Za-z0-9._-]{0,62})")
 DOMAIN_NAME_EXPECTED = "a name of letters, digits, `.`, `_` and `-` that begins with a letter (at most 63)"

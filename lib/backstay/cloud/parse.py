@@ -32,7 +32,7 @@ PRIVILEGES = ("operator", "administrator")
 # Corosync supports 32 members but is tested with 16 (corosync.conf(5), "Pacemaker Explained"); remote nodes come later.
 MOST_HOSTS = 16
 MOST_DOMAINS = 5000
-_NO_PASSWORD = "`password_file: /etc/backstay/bmc.password` (a description holds no secret)"
+_INSTEAD = "`password_file: /etc/backstay/bmc.password` (a description holds no secret)"
 _NO_FILE = PurePosixPath("/")
 
 
@@ -71,17 +71,22 @@ def _cluster(fields: Fields | None) -> Cluster:
 def _bmc(fields: Fields | None) -> Bmc | None:
     if fields is None:
         return None
-    forbidden = {"password": _NO_PASSWORD, "passwd": _NO_PASSWORD}
+    forbidden = {"password": _INSTEAD, "passwd": _INSTEAD}
     fields.allow(BMC_KEYS, required=("address", "username"), forbidden=forbidden)
     secrets = [key for key in ("password_file", "password_script") if key in fields.mapping.items]
     if len(secrets) == 2:
         fields.report.add(fields.where("password_script"), "two sources of the password", "one of them")
     elif not secrets and not forbidden.keys() & fields.mapping.items.keys():
-        fields.report.add(fields.at, f"{fields.owner} without a password", "`password_file` or `password_script`")
+        fields.report.add(
+            fields.at, f"{fields.owner} without a password", "`password_file` or `password_script`"
+        )
     cipher = fields.integer("cipher", 0, 17)
     return Bmc(
         address=fields.read("address", names.address, "an IP address or a DNS name") or "",
-        username=fields.matching("username", names.BMC_USER, "a BMC user of 1 to 16 characters without blanks") or "",
+        username=fields.matching(
+            "username", names.BMC_USER, "a BMC user of 1 to 16 characters without blanks"
+        )
+        or "",
         password_file=fields.path("password_file"),
         password_script=fields.path("password_script"),
         port=fields.integer("port", 1, 65535) or model.BMC_PORT,
@@ -153,7 +158,9 @@ def _hosts(fields: Fields | None, report: Report) -> tuple[Host, ...]:
         hosts.append(host)
         # Pacemaker compares node names without regard to case.
         name_once.claim(name.casefold(), f"the host {quote(name)}", at, "the name")
-        address_once.claim(host.address, f"the host {quote(name)}", inner.where("address"), quote(host.address))
+        address_once.claim(
+            host.address, f"the host {quote(name)}", inner.where("address"), quote(host.address)
+        )
         bmc_at = inner.where("bmc", "address")
         address_once.claim(host.bmc.address, f"the BMC of {quote(name)}", bmc_at, quote(host.bmc.address))
     return tuple(hosts)
@@ -163,7 +170,9 @@ def _domain_name(name: str, at: Position, report: Report) -> None:
     if names.DOMAIN_NAME.fullmatch(name) is None:
         report.add(at, f"the domain {quote(name)}", names.DOMAIN_NAME_EXPECTED)
     elif names.RESERVED_DOMAIN.fullmatch(name) is not None:
-        report.add(at, f"the domain {quote(name)}", "a name that Backstay and Pacemaker do not use for themselves")
+        report.add(
+            at, f"the domain {quote(name)}", "a name that Backstay and Pacemaker do not use for themselves"
+        )
 
 
 def _domains(fields: Fields | None, hosts: tuple[Host, ...], report: Report) -> tuple[Domain, ...]:
@@ -202,5 +211,7 @@ def read(path: Path) -> Cloud:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}", hint="name an existing file, or - for stdin") from error
+        raise BadInput(
+            f"{path} cannot be read: {error.strerror}", hint="name an existing file, or - for stdin"
+        ) from error
     return parse(data, str(path))

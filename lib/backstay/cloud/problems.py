@@ -51,7 +51,9 @@ class InvalidDescription(BadInput):
             shown.append(f"and {count - MOST_SHOWN} more")
         noun = "problem" if count == 1 else "problems"
         self.summary = f"{file} cannot be used: {count} {noun}"
-        super().__init__("\n".join([f"{self.summary}:", *shown]), hint="mend the file and run the same command again")
+        super().__init__(
+            "\n".join([f"{self.summary}:", *shown]), hint="mend the file and run the same command again"
+        )
 
 
 class Report:
@@ -74,7 +76,11 @@ class Report:
 def quote(text: str) -> str:
     """`text` as a message may show it: short, on one line, without control characters."""
     short = text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}..."
-    return "`" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in short) + "`"
+    return (
+        "`"
+        + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in short)
+        + "`"
+    )
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:

@@ -55,7 +55,9 @@ class Fields:
             node = node.items[key][1]
         return node.at
 
-    def allow(self, keys: Sequence[str], *, required: Iterable[str] = (), forbidden: dict[str, str] | None = None) -> None:
+    def allow(
+        self, keys: Sequence[str], *, required: Iterable[str] = (), forbidden: dict[str, str] | None = None
+    ) -> None:
         """Report each key that does not belong here, and each of `required` that is missing.
 
         `forbidden` maps a key that people write, but must not, to what to write instead.
@@ -66,7 +68,9 @@ class Fields:
                 self.report.add(where.at, f"the key {quote(key)} in {self.owner}", instead)
             elif key not in keys:
                 expected = f"one of {listed(keys)}"
-                self.report.add(where.at, f"the key {quote(key)} in {self.owner}", expected, nearest(key, keys))
+                self.report.add(
+                    where.at, f"the key {quote(key)} in {self.owner}", expected, nearest(key, keys)
+                )
         for key in required:
             if key not in self.mapping.items:
                 self.report.add(self.at, f"{self.owner} without `{key}`", f"the key `{key}`")
@@ -81,7 +85,9 @@ class Fields:
         self.report.add(node.at, f"{describe(node)} for `{key}`", expected)
         return None
 
-    def read(self, key: str, convert: Callable[[str], T], expected: str, words: Iterable[str] = ()) -> T | None:
+    def read(
+        self, key: str, convert: Callable[[str], T], expected: str, words: Iterable[str] = ()
+    ) -> T | None:
         """The value of `key` through `convert`; its ValueError is a problem. `words`: the valid ones, if few."""
         node = self._scalar(key, expected)
         if node is None:
@@ -187,6 +193,12 @@ def fields_of(node: Node, owner: str, report: Report) -> Fields | None:
     """`node` as a mapping of fields, or a problem."""
     if isinstance(node, Mapping):
         return Fields(node, owner, report)
-    found = "nothing" if isinstance(node, Scalar) and not node.value else "a list" if isinstance(node, ListNode) else "text"
+    found = (
+        "nothing"
+        if isinstance(node, Scalar) and not node.value
+        else "a list"
+        if isinstance(node, ListNode)
+        else "text"
+    )
     report.add(node.at, f"{found} for {owner}", "a mapping with keys")
     return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
 from yaml.reader import Reader
@@ -55,7 +56,7 @@ class _Stop(Exception):
     """The rest of the file cannot be read; the report says why."""
 
 
-def _position(mark: yaml.Mark | None) -> Position:
+def _position(mark: Any) -> Position:
     return Position(mark.line + 1, mark.column + 1) if mark is not None else Position(1, 1)
 
 
@@ -107,7 +108,9 @@ class _Builder:
             key, parent.key = parent.key, None
             if key.value in parent.items:
                 first = parent.items[key.value][0].at.line
-                self.report.add(key.at, f"the key {quote(key.value)} again", f"each key once (first in line {first})")
+                self.report.add(
+                    key.at, f"the key {quote(key.value)} again", f"each key once (first in line {first})"
+                )
             else:
                 parent.items[key.value] = (key, node)
         elif isinstance(node, Scalar):

@@ -32,6 +32,7 @@ LONGEST_PROGRAM = 15
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "": frozenset(),
     "errors": frozenset(),
+    "__main__": frozenset({"cli"}),
     "cloud": frozenset(),
     "host": frozenset({"host"}),
     "ocf": frozenset({"cloud"}),

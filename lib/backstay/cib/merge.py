@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A live CIB and a rendered one become the CIB to load.
+
+Decides what belongs to Backstay and is replaced, and what belongs to others and stays, in content and in order: nodes,
+status, hand-made resources and constraints, properties that the templates do not name. An admin's switches on a
+resource (target-role and the like) stay as well. Pure: the inputs are not changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+
+from lxml import etree
+
+from backstay.cib.document import MARK, SECTIONS, elements, is_ours, section, sure_section
+from backstay.cib.schema import version
+from backstay.errors import Refused
+
+PROPERTIES = "cib-bootstrap-options"
+# What `pcs resource disable`, `crm resource unmanage` and their like write into a resource's meta attributes.
+SWITCHES = ("target-role", "is-managed", "maintenance")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a merge changes, by id. A resource counts as changed when anything about it differs."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    others: int
+    """How many constraints, properties and defaults are added, changed or removed."""
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed or self.others)
+
+
+def check_cluster(live: etree._Element, name: str) -> None:
+    """Refused when `live` is the CIB of a cluster whose name is not `name`. One without a name is believed."""
+    pair = live.find("configuration/crm_config//nvpair[@name='cluster-name']")
+    found = pair.get("value", "") if pair is not None else ""
+    if found not in ("", name):
+        hint = f"set `cluster: name: {found}` in the description if it is meant for this cluster"
+        raise Refused(f"the description is for the cluster {name}, this one is {found}", hint=hint)
+
+
+def _without_comments(element: etree._Element) -> etree._Element:
+    copy = deepcopy(element)
+    etree.strip_tags(copy, etree.Comment)
+    for node in copy.iter():
+        node.text = node.tail = None
+    return copy
+
+
+def _keep_switches(old: etree._Element, new: etree._Element) -> None:
+    for switch in old.iterfind("meta_attributes/nvpair"):
+        name = switch.get("name")
+        holder = new.find("meta_attributes")
+        if name in SWITCHES and holder is not None and holder.find(f"nvpair[@name='{name}']") is None:
+            holder.append(_without_comments(switch))
+
+
+def _fill(live: etree._Element, wanted: list[etree._Element]) -> None:
+    """Put `wanted` where Backstay's elements stand in `live`, in order; others keep their places."""
+    slots = [child for child in elements(live) if is_ours(child)]
+    old = {child.get("id"): child for child in slots}
+    fresh = [_without_comments(child) for child in wanted]
+    for child in fresh:
+        if child.get("id") in old:
+            _keep_switches(old[child.get("id")], child)
+    place = live.index(slots[-1]) + 1 if slots else len(live)
+    live[place:place] = fresh[len(slots) :]
+    for slot, child in zip(slots, fresh, strict=False):
+        live.replace(slot, child)
+    for slot in slots[len(fresh) :]:
+        live.remove(slot)
+
+
+def _properties(live: etree._Element, rendered: etree._Element) -> None:
+    """Set the rendered properties in the set that all tools use; an existing entry keeps its id."""
+    holder = live.find(f"cluster_property_set[@id='{PROPERTIES}']")
+    if holder is None:
+        holder = etree.SubElement(live, "cluster_property_set", id=PROPERTIES)
+    wanted = {pair.get("name", ""): pair for pair in rendered.iterfind("cluster_property_set/nvpair")}
+    present = {pair.get("name", ""): pair for pair in holder.iterfind("nvpair")}
+    for name, pair in present.items():
+        if pair.get("id", "").startswith(MARK) and name not in wanted:
+            holder.remove(pair)
+    for name, pair in wanted.items():
+        if name in present:
+            present[name].set("value", pair.get("value", ""))
+        else:
+            holder.append(_without_comments(pair))
+
+
+def _check_ids(live: etree._Element, rendered: etree._Element) -> None:
+    configuration = live.find("configuration")
+    foreign: set[str] = set()
+    for part in elements(configuration) if configuration is not None else ():
+        for child in elements(part):
+            if not is_ours(child) and part.tag != "crm_config":
+                foreign.update(element.get("id", "") for element in child.iter("*"))
+    for name in SECTIONS[1:]:
+        for element in rendered.iterfind(f"configuration/{name}//*[@id]"):
+            identity = element.get("id", "")
+            if identity in foreign:
+                hint = "rename it in the description, or remove the hand-made one when it is the same"
+                raise Refused(f"the cluster already has {identity}, which Backstay did not create", hint=hint)
+
+
+def _check_schema(live: etree._Element, rendered: etree._Element) -> None:
+    has, needs = live.get("validate-with", ""), rendered.get("validate-with", "")
+    if version(has) < version(needs):
+        hint = "cibadmin --upgrade --force brings it to the newest schema"
+        raise Refused(f"the live CIB uses the schema {has or 'none'}, this one needs {needs}", hint=hint)
+
+
+def merge(live: etree._Element, rendered: etree._Element) -> etree._Element:
+    """The CIB to load: `live` with everything of Backstay's replaced by what is in `rendered`.
+
+    Epoch, nodes and status are those of `live`. Raises Refused when an id is already taken by something hand-made, or
+    the live CIB's schema is too old.
+    """
+    _check_schema(live, rendered)
+    _check_ids(live, rendered)
+    new = deepcopy(live)
+    _properties(sure_section(new, "crm_config"), sure_section(deepcopy(rendered), "crm_config"))
+    for name in SECTIONS:
+        wanted = section(rendered, name)
+        if name in ("crm_config", "nodes") or (wanted is None and section(new, name) is None):
+            continue
+        _fill(sure_section(new, name), list(elements(wanted)) if wanted is not None else [])
+    return new
+
+
+def _by_id(cib: etree._Element, names: Iterator[str] | tuple[str, ...]) -> dict[str, bytes]:
+    found = {}
+    for name in names:
+        for child in cib.iterfind(f"configuration/{name}/*"):
+            parts = list(elements(child)) if name == "crm_config" else [child]
+            for part in parts:
+                found[part.get("id", "")] = etree.tostring(_without_comments(part), method="c14n")
+    return found
+
+
+def changes(live: etree._Element, new: etree._Element) -> Changes:
+    """What loading `new` in place of `live` changes."""
+    before, after = _by_id(live, ("resources",)), _by_id(new, ("resources",))
+    rest = tuple(name for name in SECTIONS if name not in ("resources", "nodes"))
+    was, becomes = _by_id(live, rest), _by_id(new, rest)
+    return Changes(
+        added=tuple(name for name in after if name not in before),
+        changed=tuple(name for name in after if name in before and after[name] != before[name]),
+        removed=tuple(name for name in before if name not in after),
+        others=sum(was.get(name) != becomes.get(name) for name in was | becomes),
+    )

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What several verbs have in common: their options, and how they print.
+
+Decides the names of options that mean the same everywhere. Does no work of any verb.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from backstay.cloud.model import Cloud
+from backstay.cloud.parse import parse
+from backstay.errors import BadInput
+
+F = TypeVar("F", bound=Callable[..., object])
+STDIN = "-"
+
+
+def _ignore(_context: click.Context, _parameter: click.Parameter, _value: object) -> None:
+    """For -v, which the guard of the process reads: it belongs to every verb and is passed to none."""
+
+
+def common(function: F) -> F:
+    """The options that every verb has: --output and -v."""
+    function = click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        expose_value=False,
+        callback=_ignore,
+        help="Show the traceback of a failure.",
+    )(function)
+    return click.option(
+        "--output",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="How results are written to stdout.",
+    )(function)
+
+
+def templates(function: F) -> F:
+    """The option --templates, which may be given several times."""
+    return click.option(
+        "--templates",
+        "directories_",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        metavar="DIR",
+        help="Look for templates here first, before /etc/backstay/crm-templates and the shipped ones.",
+    )(function)
+
+
+def read_input(name: str) -> tuple[bytes, str]:
+    """The content of the file `name` (`-` is stdin), and its name for messages; BadInput when it cannot be read."""
+    if name == STDIN:
+        return sys.stdin.buffer.read(), "<stdin>"
+    try:
+        return Path(name).read_bytes(), name
+    except OSError as error:
+        hint = "name an existing file, or - for stdin"
+        raise BadInput(f"{name} cannot be read: {error.strerror}", hint=hint) from error
+
+
+def read_cloud(name: str) -> Cloud:
+    """The cloud description in the file `name` (`-` is stdin)."""
+    data, shown = read_input(name)
+    return parse(data, shown)
+
+
+def print_json(result: object) -> None:
+    """Print `result` as JSON to stdout."""
+    click.echo(json.dumps(result, indent=2, ensure_ascii=False))

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Files that Backstay writes for an admin: complete, or not at all.
+
+Decides how a file is replaced. Never leaves a part of one behind.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from backstay.errors import BadInput
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace the file `path` by one that holds `data`; a reader sees the old or the new one, never a part.
+
+    The new file has the old one's mode, or 0644. Raises BadInput when it cannot be written there.
+    """
+    target = path.resolve()
+    # Renaming over /dev/null, or over a directory, is never what was meant.
+    if target.exists() and not target.is_file():
+        raise BadInput(
+            f"{path} is not a regular file", hint="name a file, or leave the option out for stdout"
+        )
+    try:
+        mode = target.stat().st_mode & 0o7777 if target.exists() else 0o644
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror}", hint="name another file") from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(mode)
+        temporary.replace(target)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror}", hint="name another file") from error
+    finally:
+        temporary.unlink(missing_ok=True)
