@@ -96,3 +96,25 @@ def _reason(report: pytest.TestReport) -> str:
     if not said and isinstance(report.longrepr, tuple):
         said = str(report.longrepr[-1])
     return said or "no reason given"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """One flag regenerates every golden file."""
+    parser.addoption(
+        "--regenerate-golden", action="store_true", help="write tests/golden anew, then look at the diff"
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest, repository: Path) -> Callable[[str, str], None]:
+    """`golden("name.xml", text)` fails when `text` is not what tests/golden has under that name."""
+
+    def compare(name: str, text: str) -> None:
+        path = repository / "tests" / "golden" / name
+        if request.config.getoption("--regenerate-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        expected = path.read_text(encoding="utf-8") if path.exists() else ""
+        assert text == expected, f"{path} differs; --regenerate-golden writes it anew"
+
+    return compare

@@ -89,7 +89,7 @@ class _Builder:
         if getattr(event, "tag", None) not in (None, "!"):
             raise self.stop(at, f"the tag {quote(str(event.tag))}", "no tags")  # type: ignore[attr-defined]
         if isinstance(event, yaml.ScalarEvent):
-            self.place(Scalar(at, event.value, plain=event.style is None), at)
+            self.place(Scalar(at, event.value, plain=not event.style), at)
             return
         new = Sequence(at) if isinstance(event, yaml.SequenceStartEvent) else Mapping(at)
         self.place(new, at)
