@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the domain agent needs of its host, as protocols, and the one way in which it looks at it.
+
+Decides how much has to be looked at: an emulator that was verified before is found again by pid and start time,
+anything else takes a scan. Touches the host through the protocols only.
+"""
+
+from __future__ import annotations
+
+from backstay.agents.domain_definition import parse
+from backstay.agents.domain_state import UNKNOWN, Identity, Seen, identify, sort
+from backstay.errors import BackstayError
+from backstay.host.proc import Process
+from backstay.host.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Protocol
+
+    from backstay.agents.domain_definition import Definition
+    from backstay.host.clock import Deadline
+    from backstay.host.libvirt import Answer
+
+    class Emulators(Protocol):
+        """The emulators of this host (host.emulator)."""
+
+        def all(self, timeout: float = ...) -> tuple[Process, ...]: ...
+        def again(self, process: Process) -> Process | None: ...
+        def signal(self, process: Process, number: int) -> bool: ...
+        def waits_for(self, process: Process) -> str: ...
+
+    class Libvirt(Protocol):
+        """libvirt on this host (host.libvirt)."""
+
+        def describe(self, uuid: str, name: str, timeout: float) -> Answer: ...
+        def create(self, definition: str, timeout: float) -> Answer: ...
+        def shut_down(self, uuid: str, timeout: float) -> Answer: ...
+        def destroy(self, uuid: str, timeout: float) -> Answer: ...
+        def cancel(self, uuid: str, timeout: float) -> Answer: ...
+        def migrate(
+            self,
+            uuid: str,
+            destination: str,
+            flags: Sequence[str],
+            settings: Mapping[str, int | str],
+            timeout: float,
+        ) -> Answer: ...
+
+    class Monitor(Protocol):
+        """The control socket of one emulator (host.qmp)."""
+
+        def status(self, timeout: float) -> str: ...
+        def power_down(self, timeout: float) -> None: ...
+        def quit(self, timeout: float) -> None: ...
+
+    class Records(Protocol):
+        """Which emulator was verified as whose (host.records)."""
+
+        def read(self, instance: str) -> Record | None: ...
+        def write(self, instance: str, record: Record) -> None: ...
+        def forget(self, instance: str) -> None: ...
+        def others(self, instance: str) -> tuple[Record, ...]: ...
+
+    class Memory(Protocol):
+        """Small texts between two calls (host.state)."""
+
+        def read(self, name: str) -> str: ...
+        def write(self, name: str, text: str) -> None: ...
+        def forget(self, name: str) -> None: ...
+
+
+PATIENCE_READING = 5.0  # seconds for a definition to be read; a share that takes longer counts as not mounted
+PATIENCE_SCANNING = 10.0  # seconds for the arguments of all processes
+LAST_LOOK = 0.5  # seconds for a look when the deadline has come; the runtime's margin covers it
+
+
+class World:
+    """A host as one call of the agent sees it. `monotonic` gives seconds, `pause` waits for some."""
+
+    __slots__ = (
+        "config", "emulators", "host", "instance", "libvirt", "memory", "monitor", "monotonic", "note", "pause", "read",
+        "records", "uuid", "warn",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        instance: str,
+        host: str,
+        config: str,
+        uuid: str,
+        emulators: Emulators,
+        libvirt: Libvirt,
+        monitor: Callable[[Process], Monitor | None],
+        records: Records,
+        memory: Memory,
+        read: Callable[[str, float], bytes],
+        pause: Callable[[float], None],
+        monotonic: Callable[[], float],
+        warn: Callable[[str], None],
+        note: Callable[[str], None],
+    ) -> None:
+        self.instance = instance
+        self.host = host
+        self.config = config
+        self.uuid = uuid
+        self.emulators = emulators
+        self.libvirt = libvirt
+        self.monitor = monitor
+        self.records = records
+        self.memory = memory
+        self.read = read
+        self.pause = pause
+        self.monotonic = monotonic
+        self.warn = warn
+        self.note = note
+
+
+def glance(world: World, deadline: Deadline) -> Seen:
+    """Look whether the emulator that was verified before still lives; if not, look at everything."""
+    record = world.records.read(world.instance)
+    living = again(world, record)
+    if record is None or living is None:
+        return survey(world, deadline)
+    return Seen(Identity(record.uuid, record.name), [living], host=world.host)
+
+
+def survey(world: World, deadline: Deadline, definition_first: bool = False) -> Seen:
+    """Look at every emulator of this host. The record of a living emulator says who the domain is, unless
+    `definition_first`: then the definition is read whatever happens, because the caller needs it.
+    """
+    record = world.records.read(world.instance)
+    if again(world, record) is None or definition_first:
+        definition, trouble = _definition(world, deadline)
+        identity = identify(world.uuid, definition, trouble, record)
+    else:
+        assert record is not None
+        identity = Identity(record.uuid, record.name)
+    return scan(world, identity, deadline)
+
+
+def scan(world: World, identity: Identity, deadline: Deadline) -> Seen:
+    """Look at every emulator of this host for a domain whose identity is known already."""
+    try:
+        everyone = world.emulators.all(max(LAST_LOOK, deadline.at_most(PATIENCE_SCANNING).left()))
+    except (OSError, BackstayError) as error:
+        return Seen(identity, trouble=f"the processes cannot be listed: {error}", host=world.host)
+    own, others = world.records.read(world.instance), world.records.others(world.instance)
+    return sort(identity, everyone, own, others, world.host)
+
+
+def again(world: World, record: Record | None) -> Process | None:
+    """Give the recorded emulator if it still lives; when /proc cannot say, it does not count."""
+    if record is None:
+        return None
+    try:
+        return world.emulators.again(Process(record.pid, record.start, "?"))
+    except OSError:
+        return None
+
+
+def remember(world: World, seen: Seen, uuid: str, name: str) -> None:
+    """Keep who runs as which process, for the time when the definition cannot be read."""
+    if len(seen.emulators) != 1 or not uuid:
+        return
+    process = seen.emulators[0]
+    try:
+        world.records.write(world.instance, Record(uuid, name, process.pid, process.start))
+    except OSError as error:
+        world.warn(f"the record of {seen.where} cannot be kept in /run/backstay: {error}")
+
+
+def unknown_for(world: World, seen: Seen) -> float:
+    """Give the seconds since the first look in a row that saw nothing certain; 0.0 when this one did."""
+    memory = f"domain-{world.instance}.unknown"
+    now = world.monotonic()
+    try:
+        if seen.truth != UNKNOWN:
+            if world.memory.read(memory):
+                world.memory.forget(memory)
+            return 0.0
+        since = world.memory.read(memory)
+        if not since:
+            world.memory.write(memory, f"{now:.1f}")
+        return max(0.0, now - float(since or now))
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _definition(world: World, deadline: Deadline) -> tuple[Definition | None, str]:
+    if not world.config:
+        return None, "the parameter config is not set"
+    try:
+        content = world.read(world.config, max(LAST_LOOK, deadline.at_most(PATIENCE_READING).left()))
+    except BackstayError as error:
+        return None, f"{error}; is its share mounted?"
+    try:
+        return parse(content, world.config), ""
+    except BackstayError as error:
+        return None, str(error)
