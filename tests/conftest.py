@@ -7,6 +7,7 @@ and a missing tool fails the tests that need it, with the package to install.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -25,6 +26,7 @@ PACKAGES = {
     "ipmi_sim": "openipmi",
     "ipmitool": "ipmitool",
     "mmdebstrap": "mmdebstrap",
+    "qemu-system-x86_64": "qemu-system-x86",
     "rpm2cpio": "rpm2cpio",
     "rpmbuild": "rpm",
     "systemd-nspawn": "systemd-container",
@@ -52,6 +54,16 @@ def need() -> Need:
         return found[tool] or ""
 
     return look
+
+
+@pytest.fixture(scope="session")
+def schemas() -> Path:
+    """The directory with ocf-1.1.rng and metadata.rng (for fence agents), which scripts/setup fills."""
+    directory = Path(os.environ.get("BACKSTAY_CACHE", "/var/cache/backstay")) / "schemas"
+    for name in ("ocf-1.1.rng", "metadata.rng"):
+        if not (directory / name).is_file():
+            pytest.fail(f"{directory / name} is missing here (scripts/setup packages fetches it)", pytrace=False)
+    return directory
 
 
 @pytest.hookimpl(wrapper=True)

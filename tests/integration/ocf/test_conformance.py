@@ -14,7 +14,6 @@ Run = Callable[..., Any]
 TOP = Path(__file__).resolve().parents[3]
 SHIPPED = sorted(entry.name for entry in (TOP / "agents").glob("[a-z]*") if entry.is_file())
 AGENTS = [*SHIPPED, "sample"]
-RNG = Path("/usr/share/pcs/data/ocf-1.1.rng")
 
 NOTHING_OUTSIDE = """
 def hook(event, arguments):
@@ -28,10 +27,9 @@ sys.addaudithook(hook)
 
 
 @pytest.fixture(scope="module")
-def schema() -> etree.RelaxNG:
-    """The schema that pcs uses; it comes with the package pcs."""
-    assert RNG.is_file(), f"{RNG} is missing; install pcs"
-    return etree.RelaxNG(etree.parse(RNG))
+def schema(schemas: Path) -> etree.RelaxNG:
+    """The schema that pcs uses."""
+    return etree.RelaxNG(etree.parse(schemas / "ocf-1.1.rng"))
 
 
 @pytest.mark.parametrize("agent", AGENTS)
