@@ -62,7 +62,9 @@ def schemas() -> Path:
     directory = Path(os.environ.get("BACKSTAY_CACHE", "/var/cache/backstay")) / "schemas"
     for name in ("ocf-1.1.rng", "metadata.rng"):
         if not (directory / name).is_file():
-            pytest.fail(f"{directory / name} is missing here (scripts/setup packages fetches it)", pytrace=False)
+            pytest.fail(
+                f"{directory / name} is missing here (scripts/setup packages fetches it)", pytrace=False
+            )
     return directory
 
 

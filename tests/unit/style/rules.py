@@ -50,7 +50,7 @@ MAY_TOUCH_THE_WORLD = ("host", "lab")
 WORLDLY_MODULES = frozenset(
     {
         "asyncio", "ctypes", "fcntl", "libvirt", "libvirt_qemu", "multiprocessing", "psutil", "pty", "select",
-        "selectors", "shutil", "signal", "socket", "socketserver", "subprocess", "tempfile", "threading", "urllib",
+        "selectors", "shutil", "socket", "socketserver", "subprocess", "tempfile", "threading", "urllib",
         "http",
     }
 )  # fmt: skip
@@ -213,8 +213,10 @@ FORBIDDEN_WORDS: tuple[tuple[re.Pattern[str], str, re.Pattern[str] | None], ...]
     (
         re.compile(r"\b(master|slave)s?\b", re.IGNORECASE),
         "OCF 1.1 says Promoted and Unpromoted",
-        # Names that others gave: LINBIT's roles, Ganeti's daemon, iproute2's keyword, libvirt's key file.
-        re.compile(r"linbit|drbdadm|ganeti|link (set|add|show)|sys/class/net|master[-_ ]key", re.IGNORECASE),
+        # Names that others gave: LINBIT's roles, Ganeti's daemon, iproute2's and mountinfo's words, libvirt's key.
+        re.compile(
+            r"linbit|drbdadm|ganeti|link (set|add|show)|sys/class/net|master[-_ ]key|master:\d", re.IGNORECASE
+        ),
     ),
     (
         re.compile(r"/work/(main|plan|shared)|/root/\.|/opt/(wheels|pypi)"),

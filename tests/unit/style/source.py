@@ -18,7 +18,8 @@ WORLDLY_CALLS = frozenset(
         "os.abort", "os.chmod", "os.chown", "os.fork", "os.kill", "os.killpg", "os.link", "os.makedirs", "os.mkdir",
         "os.mkfifo", "os.popen", "os.posix_spawn", "os.posix_spawnp", "os.remove", "os.removedirs", "os.rename",
         "os.replace", "os.rmdir", "os.symlink", "os.system", "os.truncate", "os.unlink", "os.utime", "os.write",
-        "time.sleep",
+        "signal.alarm", "signal.pidfd_send_signal", "signal.pthread_kill", "signal.raise_signal", "signal.setitimer",
+        "signal.signal", "time.sleep",
     }
 )  # fmt: skip
 WRITING_METHODS = frozenset(

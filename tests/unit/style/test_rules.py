@@ -33,6 +33,7 @@ PLANTED = [
     (rules.only_host_and_lab_touch_the_world, "plan/a.py", "from socket import socket", 1, "socket"),
     (rules.only_host_and_lab_touch_the_world, "plan/a.py", "import os\nos.kill(1, 9)", 2, "os.kill"),
     (rules.only_host_and_lab_touch_the_world, "plan/a.py", "import os\nos.execvp('a', [])", 2, "os.execvp"),
+    (rules.only_host_and_lab_touch_the_world, "plan/a.py", "import signal\nsignal.alarm(1)", 2, "signal.alarm"),
     (rules.only_host_and_lab_touch_the_world, "cli/a.py", "import time\ntime.sleep(1)", 2, "time.sleep"),
     (rules.only_host_and_lab_touch_the_world, "cli/a.py", "open('x', 'w')", 1, "open for writing (w)"),
     (rules.only_host_and_lab_touch_the_world, "cli/a.py", "open('x', mode='rb+')", 1, "open for writing"),
@@ -73,6 +74,7 @@ GOOD = [
     (rules.imports_go_one_way, "ocf/runtime.py", "from backstay.host.state import State"),
     (rules.imports_go_one_way, "cloud/a.py", "from . import model\nimport os, backstay.errors"),
     (rules.imports_go_one_way, "cli/a.py", "from backstay.lab import node\nfrom backstay import __version__"),
+    (rules.only_host_and_lab_touch_the_world, "agents/a.py", "import signal\nSTEPS = (signal.SIGTERM,)"),
     (rules.only_host_and_lab_touch_the_world, "host/a.py", "import subprocess, os\nos.kill(1, 2)"),
     (rules.only_host_and_lab_touch_the_world, "lab/bmc/a.py", "import socket\nopen('x', 'w')"),
     (
