@@ -13,7 +13,7 @@ help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 24
 
 demo: ready-for-lab ## the main job: a cluster in a box, broken in every way, with Backstay (ARGS=--keep leaves it up)
-	@.venv/bin/backstay lab demo $(ARGS)
+	@deb=$$(scripts/build-deb) && .venv/bin/backstay lab demo --deb "$$deb" $(ARGS)
 
 demo-before: ready-for-lab ## the same faults with today's agents, to compare
 	@.venv/bin/backstay lab demo --before $(ARGS)
@@ -56,7 +56,7 @@ ready-for-lab:
 	@scripts/setup lab packages venv
 
 clean-lab: venv ## removes a lab that was left over
-	@.venv/bin/backstay lab down
+	@.venv/bin/python -m backstay.lab down
 
 clean: ## removes what was built here (not the lab, not the cache of the nodes' root)
 	@rm -rf .venv .cache .hypothesis build dist lib/*.egg-info
