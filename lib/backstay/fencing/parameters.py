@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The parameters of a fence agent: one declaration gives metadata, command line, standard input and defaults.
+
+Decides which value a parameter has. A value that cannot be right is an error while somebody configures or watches
+the device, and a warning with the default in its place while a host has to be fenced: a typing error in a
+comfort setting must not keep a host alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from backstay.errors import BadInput
+
+TRUE = frozenset({"1", "yes", "on", "true"})
+FALSE = frozenset({"0", "no", "off", "false"})
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter. `kind` is a content type of metadata.rng; numbers lie between `least` and `most`.
+
+    `option` is its letter on the command line, `old` the name that it had in older agents (still accepted).
+    """
+
+    name: str
+    shortdesc: str
+    kind: str = "string"
+    default: str = ""
+    option: str = ""
+    old: str = ""
+    choices: tuple[str, ...] = ()
+    required: bool = False
+    secret: bool = False
+    least: float = 0
+    most: float = 3600
+
+    @property
+    def long(self) -> str:
+        """Its long option, without dashes."""
+        return self.name.replace("_", "-")
+
+    def problem(self, value: str) -> str:
+        """What is wrong with a value, in words that follow "must be", or nothing."""
+        if self.kind == "boolean":
+            return "" if value.strip().lower() in TRUE | FALSE else "1 or 0"
+        if self.kind == "select":
+            return "" if value.strip().lower() in self.choices else " or ".join(self.choices)
+        if self.kind in ("integer", "second"):
+            return "" if self._in_range(value) else f"a number from {self.least:g} to {self.most:g}"
+        return "without a NUL byte" if "\0" in value else ""
+
+    def _in_range(self, value: str) -> bool:
+        try:
+            number = int(value) if self.kind == "integer" else float(value)
+        except ValueError:
+            return False
+        return self.least <= number <= self.most
+
+
+class Values:
+    """What an agent was given, by the parameters' own names; text that is not declared is kept as well."""
+
+    def __init__(self, given: Mapping[str, str], parameters: Iterable[Parameter]) -> None:
+        self._declared = {parameter.name: parameter for parameter in parameters}
+        self._given = dict(given)
+        for parameter in self._declared.values():
+            if parameter.old in given and parameter.name not in given:
+                self._given[parameter.name] = given[parameter.old]
+        self.problems = tuple(self._find_problems())
+
+    def text(self, name: str) -> str:
+        """The value as it was given, or the default; "" for a name that is neither."""
+        declared = self._declared.get(name)
+        return self._given.get(name, "") or (declared.default if declared else "")
+
+    def word(self, name: str) -> str:
+        """A name, an address or a choice: without blanks around it, choices in lower case."""
+        text = self._usable(name).strip()
+        return text.lower() if self._declared[name].kind == "select" else text
+
+    def flag(self, name: str) -> bool:
+        """A yes or no."""
+        return self._usable(name).strip().lower() in TRUE
+
+    def number(self, name: str) -> float:
+        """A number; seconds where it is a time."""
+        return float(self._usable(name))
+
+    def require_sound(self) -> None:
+        """Raise BadInput with everything that is wrong."""
+        if self.problems:
+            raise BadInput("; ".join(self.problems), hint="see the agent's metadata")
+
+    def require(self, name: str) -> str:
+        """The value of a parameter that nothing goes without; raises BadInput when there is none."""
+        value = self.word(name)
+        if not value:
+            raise BadInput(f"{name} is not given")
+        return value
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that must not be seen."""
+        return tuple(filter(None, (self.text(p.name) for p in self._declared.values() if p.secret)))
+
+    def _usable(self, name: str) -> str:
+        declared, value = self._declared[name], self.text(name)
+        return declared.default if declared.problem(value) else value
+
+    def _find_problems(self) -> Iterable[str]:
+        for name, declared in self._declared.items():
+            value = self.text(name)
+            if declared.required and not value.strip():
+                yield f"{name} is not given"
+            expected = declared.problem(value) if value else ""
+            if expected:
+                shown = "this one" if declared.secret else repr(value)
+                yield f"{name} must be {expected}, not {shown}"

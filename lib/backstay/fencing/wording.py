@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Why a BMC did not do it, in one sentence for the admin: what happened, to which host, what to do next.
+
+Decides words only. "Timed out" is said only when a wait really ended without its event, because Pacemaker takes
+the words for the fact and then does not try again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from backstay.host.ipmitool import Kind, Power, Trouble
+
+# Completion codes (IPMI 2.0, table 5-2) in words that nobody mistakes for a time limit of ours.
+CODE_WORDS: Mapping[int, str] = MappingProxyType(
+    {
+        0xC0: "node busy",
+        0xC1: "invalid command",
+        0xC2: "invalid command for this unit",
+        0xC3: "the BMC took too long inside",
+        0xC4: "out of space",
+        0xC5: "reservation cancelled",
+        0xC6: "request data truncated",
+        0xC7: "request data length invalid",
+        0xC8: "request data too long",
+        0xC9: "parameter out of range",
+        0xCA: "too much data asked for",
+        0xCB: "sensor, data or record not found",
+        0xCC: "invalid data field in request",
+        0xCD: "command illegal for this sensor or record",
+        0xCE: "no response could be provided",
+        0xCF: "duplicated request",
+        0xD0: "sensor data repository is being updated",
+        0xD1: "firmware is being updated",
+        0xD2: "BMC is initializing",
+        0xD3: "destination unavailable",
+        0xD4: "insufficient privilege",
+        0xD5: "not supported in present state",
+        0xD6: "command disabled",
+        0xFF: "unspecified error",
+    }
+)
+ADVICE: Mapping[int, str] = MappingProxyType(
+    {
+        0xC0: "if it stays busy, restart the BMC",
+        0xD4: "give the account the role operator on the BMC",
+        0xD6: "enable chassis control in the BMC's firmware firewall",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The BMC as messages call it. `host` is the cluster's name for the machine, or empty."""
+
+    address: str
+    port: int
+    user: str
+    role: str
+    suite: int
+    host: str = ""
+
+    @property
+    def bmc(self) -> str:
+        """`the BMC of n2 (10.0.0.2)`."""
+        return f"the BMC of {self.host} ({self.address})" if self.host else f"the BMC at {self.address}"
+
+    @property
+    def machine(self) -> str:
+        """The machine itself."""
+        return self.host or f"the host behind {self.address}"
+
+
+def completion(code: int | None) -> str:
+    """`IPMI completion code 0xd4: insufficient privilege`."""
+    if code is None:
+        return "an unknown IPMI completion code"
+    return f"IPMI completion code 0x{code:02x}: {CODE_WORDS.get(code, 'defined by its maker')}"
+
+
+def not_reached(goal: Power, trouble: Trouble | None, device: Device, waited: float) -> str:
+    """Why a power off or on did not come about. `waited` is in seconds."""
+    if trouble is None:
+        return (
+            f"timed out waiting for {device.machine} to be powered {goal.value}: {device.bmc} accepted the command, "
+            f"but {waited:.0f} s later the power is still {'on' if goal is Power.OFF else 'off'}; "
+            "look at the machine, and restart its BMC"
+        )
+    return f"{device.machine} was not powered {goal.value}: {cause(trouble, device, f'power {goal.value}')}"
+
+
+def not_known(trouble: Trouble, device: Device) -> str:
+    """Why the power state could not be had."""
+    return (
+        f"the power state of {device.machine} is not known: {cause(trouble, device, 'read the power state')}"
+    )
+
+
+def cause(trouble: Trouble, device: Device, deed: str) -> str:
+    """The trouble, and what to do next."""
+    if trouble.kind is Kind.REFUSED:
+        return _refused(trouble, device, deed)
+    bmc, user = device.bmc, device.user
+    what, then = {
+        Kind.SILENT: (
+            f"{bmc} does not answer on UDP port {device.port}",
+            "check its power, its cable and every firewall on the way",
+        ),
+        Kind.SLOW: (f"{bmc} answers too slowly for a session", "raise ipmitool_timeout"),
+        Kind.UNANSWERED: (
+            f"{bmc} opens a session but leaves the request to {deed} unanswered",
+            "restart the BMC",
+        ),
+        Kind.NAME: (f"the name {device.address} has no address", "use an address that needs no name service"),
+        Kind.PASSWORD: (f"{bmc} does not accept the password of the account {user}", "correct the password"),
+        Kind.USER: (f"{bmc} has no account {user}, or it is disabled", "create or enable it"),
+        Kind.ROLE: (
+            f"{bmc} does not grant the role {device.role} to the account {user}",
+            f"give it the role {device.role}",
+        ),
+        Kind.SUITE: (
+            f"{bmc} does not offer cipher suite {device.suite}",
+            "enable it there, or set cipher to one that it has",
+        ),
+        Kind.SESSIONS: (f"{bmc} has no session slot free", "end other sessions, or restart the BMC"),
+        Kind.SESSION: (
+            f"{bmc} refused a session and ipmitool does not say why ({trouble.said})",
+            "check account, password, role and cipher suite",
+        ),
+        Kind.TOOL: (trouble.said, "install ipmitool, or correct ipmitool_path"),
+        Kind.UNCLEAR: (f"ipmitool said about {bmc}: {trouble.said}", "try that by hand"),
+    }[trouble.kind]
+    return f"{what}; {then}"
+
+
+def _refused(trouble: Trouble, device: Device, deed: str) -> str:
+    why = completion(trouble.code) if trouble.code is not None else trouble.said
+    then = ADVICE.get(trouble.code or 0, "see the BMC's own log")
+    if trouble.code == 0xD4:
+        return f"the account {device.user} may not {deed} at {device.bmc} ({why}); {then}"
+    return f"{device.bmc} refused to {deed} ({why}); {then}"

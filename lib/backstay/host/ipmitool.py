@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Asks a BMC through ipmitool, and tells exactly what kept it from answering.
+
+Decides what ipmitool's output means; never what to do about it. The password travels in the environment of the
+child (IPMITOOL_PASSWORD), never in an argument list; suite, role, retries and a deadline are given for every call,
+because ipmitool's own defaults negotiate (10 s and more against some BMCs) and wait up to 20 s.
+
+The messages were recorded from ipmitool 1.8.19. It runs with `-v`, which makes it say why a session was refused.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+
+from backstay.host.process import Completed, ProcessTimedOut, ToolMissing, run
+
+RETRIES = 2  # a dead BMC costs seconds * RETRIES * (RETRIES + 1): measured
+
+
+class Power(Enum):
+    """The state of a chassis, and the wish for one."""
+
+    OFF = "off"
+    ON = "on"
+
+
+class Kind(Enum):
+    """What kept a BMC from doing what it was asked. The values are for logs."""
+
+    SILENT = "no answer"
+    SLOW = "answers too late"
+    UNANSWERED = "session opened, command not answered"
+    NAME = "address not resolved"
+    PASSWORD = "password not accepted"
+    USER = "user not known"
+    ROLE = "role not granted"
+    SUITE = "cipher suite not offered"
+    SESSIONS = "no session slot free"
+    SESSION = "session refused without a reason"
+    REFUSED = "completion code"
+    TOOL = "ipmitool cannot be run"
+    UNCLEAR = "answer not understood"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a call had no result: its kind, the IPMI completion code if there is one, and what ipmitool said."""
+
+    kind: Kind
+    code: int | None = None
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to reach a BMC and as whom. `seconds` is the wait for each packet; the password is never shown."""
+
+    address: str
+    user: str
+    password: str = field(repr=False)
+    port: int = 623
+    suite: int = 17
+    role: str = "OPERATOR"
+    seconds: int = 1
+    path: str = "/usr/bin/ipmitool"
+
+
+# ipmitool's words for completion codes (IPMI 2.0, table 5-2); anything else it prints as "Unknown (0x..)".
+CODES: Mapping[str, int] = MappingProxyType(
+    {
+        "Node busy": 0xC0,
+        "Invalid command": 0xC1,
+        "Invalid command on LUN": 0xC2,
+        "Timeout": 0xC3,
+        "Out of space": 0xC4,
+        "Reservation cancelled or invalid": 0xC5,
+        "Request data truncated": 0xC6,
+        "Request data length invalid": 0xC7,
+        "Request data field length limit exceeded": 0xC8,
+        "Parameter out of range": 0xC9,
+        "Cannot return number of requested data bytes": 0xCA,
+        "Requested sensor, data, or record not found": 0xCB,
+        "Invalid data field in request": 0xCC,
+        "Command illegal for specified sensor or record type": 0xCD,
+        "Command response could not be provided": 0xCE,
+        "Cannot execute duplicated request": 0xCF,
+        "SDR Repository in update mode": 0xD0,
+        "Device firmeware in update mode": 0xD1,
+        "Device firmware in update mode": 0xD1,
+        "BMC initialization in progress": 0xD2,
+        "Destination unavailable": 0xD3,
+        "Insufficient privilege level": 0xD4,
+        "Command not supported in present state": 0xD5,
+        "Cannot execute command, command disabled": 0xD6,
+        "Unspecified error": 0xFF,
+    }
+)
+
+# What a BMC answers while a session is opened (RMCP+ status codes, IPMI 2.0 table 13-15, in ipmitool's words).
+_SESSION_REFUSED: tuple[tuple[str, Kind], ...] = (
+    ("insufficient resources", Kind.SESSIONS),
+    ("unauthorized name", Kind.USER),
+    ("invalid name length", Kind.USER),
+    ("invalid role", Kind.ROLE),
+    ("unauthorized role", Kind.ROLE),
+    ("no matching", Kind.SUITE),
+    ("algorithm", Kind.SUITE),
+    ("integrity check value", Kind.PASSWORD),
+    ("unauthorized GUID", Kind.UNCLEAR),
+)
+
+_REFUSED = re.compile(
+    r"^(?:Set Chassis Power Control to \S+|Get Chassis Power Status) failed: (.+)$", re.MULTILINE
+)
+_NO_REPLY = re.compile(r"^Unable to (?:set Chassis Power Control|get Chassis Power Status)", re.MULTILINE)
+_STATUS = re.compile(r"^Chassis Power is (on|off)$", re.MULTILINE)
+_CONTROL = re.compile(r"^Chassis Power Control: (Down/Off|Up/On)$", re.MULTILINE)
+_HANDSHAKE = re.compile(
+    r"(?:Error in open session response message|RAKP [24] message indicates an error) : (.+)"
+)
+_PRIVILEGE = re.compile(r"^Set Session Privilege Level to \S+ failed(?:: (.+))?$", re.MULTILINE)
+_UNKNOWN = re.compile(r"\(0x([0-9a-f]{1,2})\)", re.IGNORECASE)
+_VERBOSE = (
+    "Loading IANA",
+    "Running Get",
+    "Discovered IPMB",
+    "Invalid completion code",
+    "Get HPM",
+    "Close Session",
+)
+
+
+def read_status(done: Completed, waited: float, patience: float) -> Power | Trouble:
+    """What a `chassis power status` told. `waited` and `patience` (s) tell silence from a quick refusal."""
+    found = _STATUS.findall(done.stdout)
+    if done.returncode == 0 and len(found) == 1:
+        return Power(found[0])
+    return read_trouble(done, waited, patience)
+
+
+def read_control(wanted: Power, done: Completed, waited: float, patience: float) -> Trouble | None:
+    """None when a `chassis power off` or `on` was accepted (which is no proof of anything), else why not."""
+    said = {Power.OFF: "Down/Off", Power.ON: "Up/On"}[wanted]
+    if done.returncode == 0 and _CONTROL.findall(done.stdout) == [said]:
+        return None
+    return read_trouble(done, waited, patience)
+
+
+def read_trouble(done: Completed, waited: float, patience: float) -> Trouble:
+    """Why ipmitool failed. The order matters: the last thing that a call got to is the one that tells."""
+    text = done.stderr
+    said = last_words(done)
+    refused = _REFUSED.search(text)
+    if refused:
+        return Trouble(Kind.REFUSED, completion_code(refused[1]), said)
+    if _NO_REPLY.search(text):
+        return Trouble(Kind.UNANSWERED, None, said)
+    if "Address lookup for" in text:
+        return Trouble(Kind.NAME, None, said)
+    if (
+        "no response from" in text
+    ):  # before the HMAC: a late answer to an earlier packet does not fit any more
+        return Trouble(Kind.SLOW, None, said)
+    return Trouble(_session_trouble(text, waited < patience), None, said)
+
+
+def _session_trouble(text: str, quick: bool) -> Kind:
+    handshake = _HANDSHAKE.search(text)
+    if handshake:
+        return next((kind for words, kind in _SESSION_REFUSED if words in handshake[1]), Kind.SESSION)
+    if "HMAC is invalid" in text or "integrity check value is invalid" in text:
+        return Kind.PASSWORD
+    privilege = _PRIVILEGE.search(text)
+    if privilege:
+        return Kind.ROLE if privilege[1] or quick else Kind.UNANSWERED
+    if "Unable to establish" in text:
+        return Kind.SESSION if quick else Kind.SILENT
+    return Kind.UNCLEAR
+
+
+def completion_code(words: str) -> int | None:
+    """The completion code that ipmitool means; None for words that no known version prints."""
+    unknown = _UNKNOWN.search(words)
+    if unknown:
+        return int(unknown[1], 16)
+    return CODES.get(words.strip())
+
+
+def last_words(done: Completed) -> str:
+    """The line of ipmitool's output that an admin would want: the last one that `-v` did not add."""
+    lines = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines()]
+    telling = [line for line in lines if line and not line.startswith(_VERBOSE)]
+    return telling[-1] if telling else f"nothing (exit code {done.returncode})"
+
+
+class Ipmitool:
+    """One BMC. Every call is one session that ipmitool opens and closes; `trace` hears of each call."""
+
+    def __init__(self, login: Login, trace: Callable[[str], None] = lambda _: None) -> None:
+        self._login = login
+        self._trace = trace
+
+    def power(self, timeout: float) -> Power | Trouble:
+        """Ask whether the chassis is on; an answer or a trouble after `timeout` seconds at the latest."""
+        done = self._call("status", timeout)
+        if isinstance(done, Trouble):
+            return done
+        return read_status(*done, self._login.seconds)
+
+    def switch(self, wanted: Power, timeout: float) -> Trouble | None:
+        """Ask for power on or a hard power off; None when the BMC accepted, which proves nothing yet."""
+        done = self._call(wanted.value, timeout)
+        if isinstance(done, Trouble):
+            return done
+        return read_control(wanted, *done, self._login.seconds)
+
+    def argv(self, verb: str) -> list[str]:
+        """The argument list of a call: everything but the password."""
+        login = self._login
+        how = ["-v", "-I", "lanplus", "-C", str(login.suite), "-L", login.role.upper()]
+        bounds = ["-N", str(login.seconds), "-R", str(RETRIES)]
+        where = ["-H", login.address, "-p", str(login.port), "-U", login.user, "-E"]
+        return [login.path, *how, *bounds, *where, "chassis", "power", verb]
+
+    def _call(self, verb: str, timeout: float) -> tuple[Completed, float] | Trouble:
+        argv = self.argv(verb)
+        begin = time.monotonic()
+        try:
+            done = run(argv, timeout=timeout, environment={"IPMITOOL_PASSWORD": self._login.password})
+        except ProcessTimedOut:
+            self._trace(f"{' '.join(argv)}: killed after {timeout:.1f} s")
+            return Trouble(Kind.SILENT, None, f"no complete answer within {timeout:.1f} s")
+        except ToolMissing as missing:
+            return Trouble(Kind.TOOL, None, f"{missing}; {missing.hint}")
+        waited = time.monotonic() - begin
+        self._trace(f"{' '.join(argv)}: exit code {done.returncode} after {waited:.2f} s: {last_words(done)}")
+        return done, waited
