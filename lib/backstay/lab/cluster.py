@@ -18,6 +18,7 @@ from backstay.lab.layout import Layout
 from backstay.lab.node import Node
 
 ASK_SECONDS = 20.0
+DESCRIPTION = "/etc/backstay/cloud.yaml"
 CRM_MON = ["crm_mon", "--one-shot", "--inactive", "--fence-history=3", "--output-as=xml"]
 
 
@@ -189,6 +190,20 @@ def _refusal(text: str) -> str:
     except etree.XMLSyntaxError:
         return ""
     return "" if status is None else str(status.get("message") or "")
+
+
+def load(node: Node, description: str, timeout: float = 120.0) -> None:
+    """Load a cloud description (YAML text) as an admin would: `backstay load` on a host of the cluster.
+
+    Raises CannotAsk with what `backstay load` said when it refuses.
+    """
+    node.write(DESCRIPTION, description, 0o600)
+    node.check(["backstay", "load", DESCRIPTION], timeout)
+
+
+def replace(node: Node, xml: str, scope: str = "configuration") -> None:
+    """Put a section of the CIB in place as it is (for tests of configurations that are not Backstay's)."""
+    node.check(["cibadmin", "--replace", "--scope", scope, "--xml-pipe"], 60.0, xml)
 
 
 Predicate = Callable[[State], str]

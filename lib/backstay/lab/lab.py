@@ -30,7 +30,8 @@ from backstay.lab import (
     power,
     processes,
     root,
-)  # fmt: skip
+)
+from backstay.lab.bmc import node as bmc
 from backstay.lab.installation import Payload
 from backstay.lab.layout import Layout, node_names
 from backstay.lab.node import Node
@@ -93,7 +94,7 @@ def _make(layout: Layout, names: Sequence[str], payload: Payload, progress: Prog
     _lay(layout, payload, configuration.common(layout, names, secrets.token_bytes(256), password))
     for name in names:
         configuration.write(layout.node(name).upper, configuration.own(name))
-        _start_bmc(layout, name)
+        bmc.start(layout, name)
     layout.facts.write_text(json.dumps({"nodes": list(names), "backstay": payload.describe()}) + "\n")
 
 
@@ -186,10 +187,3 @@ def _undisturbed() -> Iterator[None]:
 
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def _start_bmc(layout: Layout, name: str) -> None:
-    with suppress(ImportError, AttributeError):
-        from backstay.lab import bmc
-
-        bmc.start(layout, name)

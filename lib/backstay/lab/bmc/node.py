@@ -88,6 +88,11 @@ def stop(layout: Layout, name: str) -> None:
     processes.stop(layout, _record(name))
 
 
+def is_running(layout: Layout, name: str) -> bool:
+    """Whether the BMC of a node has a process (it may be broken on purpose and answer nobody)."""
+    return processes.recorded(layout, _record(name)) is not None
+
+
 def faults(layout: Layout, name: str) -> Faults:
     """What is broken about the BMC of a node; may be asked and changed while it runs."""
     return Faults(layout.node(name).bmc / "faults")
