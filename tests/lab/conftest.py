@@ -45,7 +45,9 @@ class NodeBackend(BaseBackend):
     def run(self, command: str, *args: str, **_: Any) -> CommandResult:
         """Run a shell command in the node; `args` are quoted into it."""
         done = self.node.run(self.get_command(command, *args), timeout=120)
-        return self.result(done.returncode, self.encode(command), self.encode(done.stdout), self.encode(done.stderr))
+        return self.result(
+            done.returncode, self.encode(command), self.encode(done.stdout), self.encode(done.stderr)
+        )
 
 
 class Lab:

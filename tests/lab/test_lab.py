@@ -94,7 +94,11 @@ def test_a_detached_node_lives_on_alone(lab) -> None:
         assert lab.node("n1").check("systemctl is-active corosync") == "active\n"
     finally:
         network.attach(lab.layout, "n1")
-    until(lambda: lab.node("n1").run(["ping", "-c1", "-W1", "n2"]).ok or None, Deadline(30), what="n1 to reach n2")
+    until(
+        lambda: lab.node("n1").run(["ping", "-c1", "-W1", "n2"]).ok or None,
+        Deadline(30),
+        what="n1 to reach n2",
+    )
 
 
 def test_status_tells_power_network_and_membership(lab) -> None:

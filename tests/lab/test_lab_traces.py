@@ -27,7 +27,9 @@ UP_SECONDS = 150.0
 
 
 def lines(*argv: str) -> set[str]:
-    return set(subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout.splitlines())
+    return set(
+        subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
+    )
 
 
 def strangers(layout: Layout) -> set[str]:
@@ -128,7 +130,9 @@ def test_addresses_in_use_are_refused(layout: Layout) -> None:
     lines("ip", "link", "add", "bktaken", "type", "dummy")
     try:
         lines("ip", "addr", "add", "10.77.0.9/24", "dev", "bktaken")
-        with pytest.raises(CannotAsk, match=r"10\.77\.0\.0/24, which the lab needs, are in use here: .*bktaken"):
+        with pytest.raises(
+            CannotAsk, match=r"10\.77\.0\.0/24, which the lab needs, are in use here: .*bktaken"
+        ):
             circumstances.check(layout)
     finally:
         lines("ip", "link", "del", "bktaken")
@@ -144,8 +148,15 @@ def test_a_hung_fuse_pool_does_not_keep_the_lab(layout: Layout, running_lab) -> 
         running_lab.node("n1").check("mkdir -p /mnt/hung")
         options = f"fd={device},rootmode=40000,user_id=0,group_id=0"
         enter = ["nsenter", f"--target={leader}", "--mount", "--pid", "--"]
-        subprocess.run([*enter, "mount", "-i", "-t", "fuse", "-o", options, "hung", "/mnt/hung"], pass_fds=[device], check=True, timeout=20)
-        hung = subprocess.Popen([*enter, "ls", "/mnt/hung"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [*enter, "mount", "-i", "-t", "fuse", "-o", options, "hung", "/mnt/hung"],
+            pass_fds=[device],
+            check=True,
+            timeout=20,
+        )
+        hung = subprocess.Popen(
+            [*enter, "ls", "/mnt/hung"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         time.sleep(1)
         begin = time.monotonic()
         the_lab.down(layout, Progress())

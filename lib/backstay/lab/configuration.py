@@ -15,7 +15,7 @@ from backstay.lab.layout import GATEWAY, Layout
 
 CLUSTER = "backstay-lab"
 TOKEN_MS = 3000
-PASSWORD_FILE = "/etc/backstay/bmc.password"  # noqa: S105  (where it lies, not what it is)
+PASSWORD_FILE = "/etc/backstay/bmc.password"
 UNITS = "/etc/systemd/system"
 
 # What a container has no use for, and what would act behind the lab's back (timers, autostart of guests).

@@ -7,11 +7,12 @@ Decides the order of things. Never leaves a half-made lab: what fails or is inte
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -39,6 +40,8 @@ from backstay.lab.progress import Progress
 
 FORMING_SECONDS = 180.0
 ENDING_SECONDS = 30.0
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+UP = "up"  # the record of the process that builds the lab
 
 
 class Interrupted(BackstayError):
@@ -56,17 +59,30 @@ def up(layout: Layout, count: int, payload: Payload, progress: Progress) -> tupl
     names = node_names(count)
     installation.check(payload)
     circumstances.check(layout)
-    with _interruptible():
+    with _interruptible(), ExitStack() as unfinished:
         root.ensure(layout, progress)
-        try:
-            _make(layout, names, payload, progress)
-            _boot(layout, names, progress)
-        except BaseException:
-            with _undisturbed():
-                progress.step("removing the unfinished lab")
-                down(layout, progress)
-            raise
+        unfinished.callback(_abandon, layout, progress)
+        _sign(layout)
+        _make(layout, names, payload, progress)
+        _boot(layout, names, progress)
+        processes.forget(layout, UP)
+        unfinished.pop_all()
     return nodes(layout)
+
+
+def _abandon(layout: Layout, progress: Progress) -> None:
+    """Remove what was begun; the signals of an impatient admin no longer count."""
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    progress.step("removing the unfinished lab")
+    down(layout, progress)
+
+
+def _sign(layout: Layout) -> None:
+    """Let `down` know who is still building; it ends that process first."""
+    myself = processes.look(os.getpid())
+    if myself:
+        processes.record(layout, UP, myself)
 
 
 def nodes(layout: Layout) -> tuple[Node, ...]:
@@ -170,20 +186,9 @@ def _interruptible() -> Iterator[None]:
     def interrupt(number: int, _: FrameType | None) -> None:
         raise Interrupted(f"interrupted ({signal.Signals(number).name})")
 
-    before = {number: signal.signal(number, interrupt) for number in _ENDING}
+    before = {number: signal.signal(number, interrupt) for number in ENDING_SIGNALS}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Ignore the signals of an impatient admin while the lab is removed."""
-    for number in _ENDING:
-        signal.signal(number, signal.SIG_IGN)
-    yield
-
-
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -45,7 +45,9 @@ def _of_machine(layout: Layout, name: str) -> list[str]:
         found.append(f"{name} is off the network")
     if not bmc.is_running(layout, name):
         found.append(f"the BMC of {name} does not run")
-    return found + [f"fault left: {fault} on the BMC of {name}" for fault in bmc.faults(layout, name).active()]
+    return found + [
+        f"fault left: {fault} on the BMC of {name}" for fault in bmc.faults(layout, name).active()
+    ]
 
 
 def _of_cluster(state: cluster.State, names: Sequence[str]) -> list[str]:
@@ -81,7 +83,9 @@ def restore(layout: Layout, names: Sequence[str], configuration: str = "") -> tu
             cluster.wait_for(layout, cluster.all_online(names), Deadline(wait), "all nodes online")
         with suppress(CannotAsk):
             _tidy(layout, names, configuration)
-            cluster.wait_for(layout, lambda state: "; ".join(_of_cluster(state, names)), Deadline(wait), "order")
+            cluster.wait_for(
+                layout, lambda state: "; ".join(_of_cluster(state, names)), Deadline(wait), "order"
+            )
             break
     return findings(layout, names)
 
@@ -113,7 +117,7 @@ def blame(layout: Layout, since: datetime) -> tuple[str, ...]:
 
 
 def _starved(layout: Layout, name: str, since: datetime) -> list[str]:
-    """Corosync's own complaints that it was not scheduled, in its log since then (the machine's local time)."""
+    """Corosync's own complaints that it was not scheduled, in its log since then (nodes live in UTC)."""
     log = layout.node(name).root / "var/log/corosync/corosync.log"
     if not log.exists():
         return []
@@ -129,7 +133,6 @@ def _written(line: str, near: datetime) -> datetime:
     """When a log line was written; Corosync leaves the year out."""
     stamp = line.partition(" [")[0].split(".")[0]
     try:
-        written = datetime.strptime(f"{near.year} {stamp}", "%Y %b %d %H:%M:%S")
+        return datetime.strptime(f"{near.year} {stamp} +0000", "%Y %b %d %H:%M:%S %z")
     except ValueError:
         return near
-    return written.replace(tzinfo=near.tzinfo)

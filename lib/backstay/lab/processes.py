@@ -65,11 +65,16 @@ def spawn(
         )
     process = look(child.pid) or Process(child.pid, 0)
     child.returncode = 0  # it is nobody's child from here on: `alive` reaps it, no destructor waits for it
+    record(layout, name, process)
+    return process
+
+
+def record(layout: Layout, name: str, process: Process) -> None:
+    """Write down that a process belongs to the lab."""
     layout.processes.mkdir(parents=True, exist_ok=True)
     temporary = layout.processes / f".{name}"
     temporary.write_text(json.dumps(asdict(process)))
     temporary.rename(layout.processes / name)
-    return process
 
 
 def recorded(layout: Layout, name: str) -> Process | None:
@@ -141,8 +146,11 @@ def members(layout: Layout) -> tuple[Process, ...]:
     seen: dict[str, bool] = {}
     spared = _ancestors(os.getpid())
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    mine = (pid for pid in pids if pid not in spared and _belongs(layout, pid, networks, seen))
-    return tuple(process for process in map(look, mine) if process)
+    found = {pid for pid in pids if pid not in spared and _belongs(layout, pid, networks, seen)}
+    names = [path.name for path in layout.processes.glob("[!.]*")] if layout.processes.is_dir() else []
+    written = (recorded(layout, name) for name in names)
+    mine = {process for process in written if process and process.pid not in spared}
+    return tuple(mine | {process for process in map(look, found) if process})
 
 
 def _belongs(layout: Layout, pid: int, networks: set[int], seen: dict[str, bool]) -> bool:
