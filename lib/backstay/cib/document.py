@@ -21,6 +21,9 @@ SECTIONS = (
 )  # fmt: skip
 """The sections of a configuration in the order in which they are written."""
 
+# Elements whose attribute `id` names another element instead of themselves.
+REFERENCES = frozenset({"obj_ref", "resource_ref", "role"})
+
 LARGEST = 256 * 2**20
 
 
@@ -61,6 +64,14 @@ def write(root: etree._Element) -> bytes:
 def elements(parent: etree._Element) -> Iterator[etree._Element]:
     """The child elements of `parent`, without comments."""
     return (child for child in parent if isinstance(child.tag, str))
+
+
+def own_ids(root: etree._Element) -> Iterator[str]:
+    """The ids that `root` and what is in it have themselves (references to others are left out)."""
+    for element in root.iter("*"):
+        identity = element.get("id")
+        if identity is not None and element.tag not in REFERENCES:
+            yield identity
 
 
 def section(cib: etree._Element, name: str) -> etree._Element | None:

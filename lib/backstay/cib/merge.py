@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from backstay.cib.document import MARK, SECTIONS, elements, is_ours, section, sure_section
+from backstay.cib.document import MARK, SECTIONS, elements, is_ours, own_ids, section, sure_section
 from backstay.cib.schema import version
 from backstay.errors import Refused
 
@@ -101,13 +101,17 @@ def _check_ids(live: etree._Element, rendered: etree._Element) -> None:
     for part in elements(configuration) if configuration is not None else ():
         for child in elements(part):
             if not is_ours(child) and part.tag != "crm_config":
-                foreign.update(element.get("id", "") for element in child.iter("*"))
+                foreign.update(own_ids(child))
     for name in SECTIONS[1:]:
-        for element in rendered.iterfind(f"configuration/{name}//*[@id]"):
-            identity = element.get("id", "")
-            if identity in foreign:
-                hint = "rename it in the description, or remove the hand-made one when it is the same"
-                raise Refused(f"the cluster already has {identity}, which Backstay did not create", hint=hint)
+        part = section(rendered, name)
+        taken = (
+            next((identity for identity in own_ids(part) if identity in foreign), None)
+            if part is not None
+            else None
+        )
+        if taken is not None:
+            hint = "rename it in the description, or remove the hand-made one when it is the same"
+            raise Refused(f"the cluster already has {taken}, which Backstay did not create", hint=hint)
 
 
 def _check_schema(live: etree._Element, rendered: etree._Element) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from backstay.cib.document import MARK, elements, is_ours, parse, sure_section
+from backstay.cib.document import MARK, elements, is_ours, own_ids, parse, sure_section
 from backstay.cib.templates import Templates
 from backstay.cloud.model import Cloud
 from backstay.errors import BadInput
@@ -58,10 +58,7 @@ def _join(cib: etree._Element, text: str, path: str, *, explain: bool) -> None:
 
 def _check_ids(cib: etree._Element) -> None:
     seen: set[str] = set()
-    for element in cib.iter("*"):
-        identity = element.get("id")
-        if identity is None:
-            continue
+    for identity in own_ids(cib):
         if identity in seen:
             hint = "rename the domain or the host that the id is made of, or mend the template"
             raise BadInput(f"two elements of the rendered CIB have the id {identity}", hint=hint)

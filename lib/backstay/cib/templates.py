@@ -70,7 +70,7 @@ class Templates:
         except jinja2.TemplateNotFound as error:
             looked = ", ".join(str(place) for place in self.places)
             raise BadInput(
-                f"there is no template {name} in {looked}", hint="is the package complete?"
+                f"there is no template {error.name} in {looked}", hint="is the package complete?"
             ) from error
         except (OSError, UnicodeDecodeError) as error:
             raise BadInput(f"the template {path} cannot be read: {error}", hint="mend the file") from error

@@ -27,17 +27,19 @@ def understood_or_refused(data):
         assert all(problem.position.line >= 1 and problem.position.column >= 1 for problem in error.problems)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes(data):
     understood_or_refused(data)
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(WORDS, st.text(max_size=8)), max_size=40).map("".join))
 def test_any_text_that_looks_like_yaml(text):
     understood_or_refused(text.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.integers(0, len(GOOD)), st.integers(0, 40), st.one_of(WORDS, st.text(max_size=5)))
 def test_a_good_description_with_one_wound(place, length, scar):
     understood_or_refused((GOOD[:place] + scar + GOOD[place + length :]).encode("utf-8", "surrogatepass"))
