@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from backstay.errors import CannotAsk
+from backstay.host.clock import Deadline, NotYet, TimedOut, until
 from backstay.lab import cluster, witness
 from backstay.lab.layout import Layout
 from backstay.lab.node import Node
@@ -51,6 +52,8 @@ class Stage:
 
 
 Look = Callable[[Stage], str]
+Tell = Callable[[str], None]
+EVERY = 0.5
 
 
 def everybody_speaks(stage: Stage) -> str:
@@ -124,3 +127,28 @@ def both(*looks: Look) -> Look:
         return next(filter(None, (each(stage) for each in looks)), "")
 
     return look
+
+
+def wait(stage: Stage, wanted: Look, seconds: float, what: str, tell: Tell) -> str:
+    """Look until nothing is missing; empty, or one sentence that says what was last seen."""
+
+    def look() -> bool:
+        missing = missing_now(stage, wanted)
+        if missing:
+            tell(f"waiting for {what}: {missing}")
+            raise NotYet(missing)
+        return True
+
+    try:
+        until(look, Deadline(seconds), EVERY, what)
+    except TimedOut as problem:
+        return str(problem)
+    return ""
+
+
+def missing_now(stage: Stage, wanted: Look) -> str:
+    """What is missing now; that nobody can be asked is one way of missing it."""
+    try:
+        return wanted(stage)
+    except CannotAsk as error:
+        return str(error)

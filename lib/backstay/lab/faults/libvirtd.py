@@ -7,7 +7,7 @@ that is switched off, and its sockets start a stopped daemon again (DESIGN secti
 
 from __future__ import annotations
 
-from backstay.lab.faults.fault import Fault, shell
+from backstay.lab.faults.fault import Fault
 from backstay.lab.node import Node
 
 SOCKETS = "libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket"
@@ -24,7 +24,7 @@ exit 127
 
 
 def _signal(node: Node, name: str) -> None:
-    shell(node, f"systemctl start libvirtd.service && kill -{name} {MAIN_PID}")
+    node.check(f"systemctl start libvirtd.service && kill -{name} {MAIN_PID}")
 
 
 def _hang(node: Node) -> None:
@@ -32,33 +32,33 @@ def _hang(node: Node) -> None:
 
 
 def _continue(node: Node) -> None:
-    shell(node, f"pid={MAIN_PID}; [ $pid -gt 0 ] && kill -CONT $pid; true")
+    node.check(f"pid={MAIN_PID}; [ $pid -gt 0 ] && kill -CONT $pid; true")
 
 
 def _crash(node: Node) -> None:
     """SIGSEGV with nobody to pick it up: systemd's restart is off and no socket can wake it."""
-    shell(
-        node,
+    node.check(
         f"mkdir -p {DROP_IN.rpartition('/')[0]} && printf '[Service]\\nRestart=no\\n' > {DROP_IN}"
         " && systemctl daemon-reload",
     )
-    shell(node, f"systemctl start libvirtd.service && pid={MAIN_PID} && systemctl stop {SOCKETS} && kill -SEGV $pid")
+    node.check(
+        f"systemctl start libvirtd.service && pid={MAIN_PID} && systemctl stop {SOCKETS} && kill -SEGV $pid"
+    )
 
 
 def _whole_again(node: Node) -> None:
-    shell(node, f"rm -f {DROP_IN} && systemctl daemon-reload && systemctl start {SOCKETS}")
+    node.check(f"rm -f {DROP_IN} && systemctl daemon-reload && systemctl start {SOCKETS}")
 
 
 def _break(node: Node) -> None:
     """Put a binary in place that ends at once, then end the running one, as a bad package's restart does."""
-    shell(node, f"[ -e {KEPT} ] || mv {BINARY} {KEPT}")
+    node.check(f"[ -e {KEPT} ] || mv {BINARY} {KEPT}")
     node.write(BINARY, BROKEN, mode=0o755)
-    shell(node, f"pid={MAIN_PID}; [ $pid -gt 0 ] && kill -KILL $pid; true")
+    node.check(f"pid={MAIN_PID}; [ $pid -gt 0 ] && kill -KILL $pid; true")
 
 
 def _mend(node: Node) -> None:
-    shell(
-        node,
+    node.check(
         f"[ ! -e {KEPT} ] || mv {KEPT} {BINARY}; systemctl reset-failed libvirtd.service {SOCKETS};"
         f" systemctl start {SOCKETS} libvirtd.service",
     )

@@ -8,7 +8,7 @@ BMC are still reached, as on a machine with a separate management network.
 from __future__ import annotations
 
 from backstay.lab import network, power
-from backstay.lab.faults.fault import Fault, shell
+from backstay.lab.faults.fault import Fault
 from backstay.lab.node import Node
 
 
@@ -29,7 +29,7 @@ def _attach(node: Node) -> None:
 
 
 def _kill_guest(node: Node) -> None:
-    shell(node, "set -- /run/libvirt/qemu/*.pid && kill -KILL $(cat $1)")
+    node.check("set -- /run/libvirt/qemu/*.pid && kill -KILL $(cat $1)")
 
 
 def _nothing(node: Node) -> None:

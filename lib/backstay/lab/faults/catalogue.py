@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""All faults by name, and the two verbs: inject one into a host, heal it there.
+
+A fault is written into the ledger before it is injected: one that was injected half is still healed.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from backstay.errors import BadInput
+from backstay.lab.faults import bmc, datastore, ledger, libvirtd, power
+from backstay.lab.faults.fault import Fault
+from backstay.lab.layout import Layout
+from backstay.lab.node import Node
+
+FAULTS = MappingProxyType(
+    {fault.name: fault for fault in (*libvirtd.FAULTS, *datastore.FAULTS, *power.FAULTS, *bmc.FAULTS)}
+)
+
+
+def find(name: str) -> Fault:
+    """The fault called `name`; BadInput names the others."""
+    if name not in FAULTS:
+        raise BadInput(f"there is no fault {name!r}", hint="there are " + ", ".join(sorted(FAULTS)))
+    return FAULTS[name]
+
+
+def inject(layout: Layout, name: str, host: str) -> ledger.Entry:
+    """Break a host; raises CannotAsk when it cannot be broken."""
+    fault = find(name)
+    entry = ledger.write(layout, ledger.INJECTED, name, host)
+    fault.inject(Node(layout, host))
+    return entry
+
+
+def heal(layout: Layout, name: str, host: str) -> ledger.Entry:
+    """Mend what `inject` broke; a host that is well is left as it is."""
+    find(name).heal(Node(layout, host))
+    return ledger.write(layout, ledger.HEALED, name, host)
+
+
+def heal_all(layout: Layout) -> tuple[tuple[str, str], ...]:
+    """Mend everything that the ledger says is broken, power first, and return what that was."""
+    broken = ledger.active(ledger.read(layout))
+    for name, host in sorted(broken, key=lambda each: each[0] != "cut-power"):
+        heal(layout, name, host)
+    return broken

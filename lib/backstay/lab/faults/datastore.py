@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Faults of a datastore, a libvirt pool of the host: full now. No guest of the lab has its disk there."""
+
+from __future__ import annotations
+
+from backstay.lab.faults.fault import Fault
+from backstay.lab.node import Node
+
+SMALL = "/srv/datastore"
+MEBIBYTES = 16
+
+
+def _fill(node: Node) -> None:
+    node.check(
+        f"mountpoint -q {SMALL} || (mkdir -p {SMALL} && mount -t tmpfs -o size={MEBIBYTES}m datastore {SMALL})"
+    )
+    node.check(f"dd if=/dev/zero of={SMALL}/fill bs=1M 2>&1 | grep -q 'No space left'")
+
+
+def _empty(node: Node) -> None:
+    node.check(f"rm -f {SMALL}/fill; ! mountpoint -q {SMALL} || umount {SMALL}")
+
+
+FAULTS = (Fault("fill-datastore", f"a datastore of {MEBIBYTES} MiB ({SMALL}) is full", _fill, _empty),)
