@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The healer: a transient service that the monitor starts beside itself, at most one at a time.
+
+    python3 -I -m backstay.agents.libvirtd_heal start|abort ANSWER_WITHIN SECONDS
+
+Decides the next step from a fresh look, every time anew: it never acts on what the monitor saw. systemd restarts an
+aborted libvirtd by itself, and its sockets start one that ended, so the healer follows systemd's job and starts
+something only when nothing is under way. It never outlives SECONDS and never touches a guest.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from backstay.agents import libvirtd_health as health
+from backstay.agents.libvirtd_observe import RESERVE, SYSTEMD_TIME, observe
+from backstay.errors import BackstayError
+from backstay.host.clock import Deadline
+from backstay.host.libvirtd import Host
+from backstay.ocf.log import Log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backstay.host.daemon import Daemon
+
+CORE_TIME = 10.0  # seconds that an aborted daemon gets to write its core and to end
+DEATH = 3.0  # seconds after SIGKILL
+POLL = 0.5
+BETWEEN_STARTS = 5.0  # seconds, so that a broken binary is not started in a loop
+JOB_LOOK = 0.5
+
+
+def heal(host: Host, how: str, answer_within: float, deadline: Deadline, say: Callable[[str], None]) -> bool:
+    """Work until libvirtd answers (True), until nothing can be done, or until the deadline (False)."""
+    while not deadline.expired:
+        # the time that two questions need is given even when less of the deadline is left
+        looking = Deadline(max(deadline.left(), 2 * answer_within + 2 * SYSTEMD_TIME + RESERVE))
+        seen = observe(host, answer_within, looking)
+        kind = health.diagnose(seen)
+        if kind in health.WELL:
+            say("libvirtd answers again")
+            return True
+        why_not = host.forbidden()
+        remedy = health.REMEDY.get(kind, "")
+        if why_not or (remedy not in health.PERMITTED[how] and kind not in (health.RESTARTING, health.BUSY)):
+            say(f"not healing: {why_not or health.describe(kind, seen)}")
+            return False
+        if remedy == health.START:
+            _start(host, deadline, say)
+        elif (
+            remedy == health.ABORT and seen.after is not None and not _abort(host, seen.after, deadline, say)
+        ):
+            return False
+        host.pause(POLL)
+    say("libvirtd could not be healed in time")
+    return False
+
+
+def _start(host: Host, deadline: Deadline, say: Callable[[str], None]) -> None:
+    service, sockets = host.units(SYSTEMD_TIME)
+    failed = [unit.name for unit in (service, *sockets) if unit.active == "failed"]
+    if failed:
+        host.reset_failed(failed, SYSTEMD_TIME)
+    say(f"starting libvirtd ({service.story()})")
+    begun = host.start(max(deadline.left(), SYSTEMD_TIME))
+    if not begun.ok:
+        say(f"libvirtd did not start: {begun.complaint()}")
+        host.pause(min(BETWEEN_STARTS, deadline.left()))
+
+
+def _abort(host: Host, daemon: Daemon, deadline: Deadline, say: Callable[[str], None]) -> bool:
+    """End a daemon that hangs; False when that must not be or cannot be done."""
+    first = host.jobs()
+    host.pause(JOB_LOOK if first else 0.0)
+    job = health.advancing(first, host.jobs())
+    if job:
+        say(f"not aborting libvirtd: a {job} still advances")
+        return False
+    say(f"aborting libvirtd (pid {daemon.pid})")
+    # a stopped process takes the abort only when it is continued
+    host.signal(daemon, ("ABRT", "CONT"))
+    if _gone(host, daemon, deadline.at_most(CORE_TIME)):
+        return True
+    say(f"libvirtd (pid {daemon.pid}) survived its abort and is killed")
+    host.signal(daemon, ("KILL",))
+    if _gone(host, daemon, Deadline(DEATH)):
+        return True
+    say(f"libvirtd (pid {daemon.pid}) cannot be killed")
+    return False
+
+
+def _gone(host: Host, daemon: Daemon, deadline: Deadline) -> bool:
+    while True:
+        now = host.look(daemon.pid)
+        if now is None or now.start != daemon.start:
+            return True
+        if deadline.expired:
+            return False
+        host.pause(0.1)
+
+
+def main() -> int:
+    """Heal as the arguments say; the monitor looks at libvirtd, not at the exit code."""
+    journal = Log("heal-libvirtd")
+    try:
+        how, answer_within, budget = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
+        return 0 if heal(Host(), how, answer_within, Deadline(budget), journal.note) else 1
+    except BackstayError as error:
+        journal.error(f"libvirtd is not healed: {error}")
+    except Exception as error:  # noqa: BLE001  (the one guard of this process)
+        import traceback
+
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            journal.error(line)
+    return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is wrong with libvirtd, and what follows from it: tables without effects.
+
+Decides the kind of trouble from what was seen, and from the kind and the time that it lasts whether to wait, to
+heal or to give up. Never looks at anything itself.
+
+A daemon is called hung only after two questions without an answer between which it used next to no CPU. One that
+waits in D state is never aborted: nothing would come of it, and it recovers by itself when the storage does. What
+an admin stopped is never started, whatever else is seen.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backstay.host.daemon import Daemon
+    from backstay.host.jobs import Job
+    from backstay.host.libvirt_ping import Ping
+    from backstay.host.systemd import Unit
+
+HEALTHY, SLOW, BUSY, HUNG, BLOCKED, DEAF = "healthy", "slow", "busy", "hung", "blocked", "deaf"
+DRIVERLESS, CRASHED, START_LIMIT, RESTARTING = "driverless", "crashed", "start-limit", "restarting"
+STOPPED, NOT_INSTALLED, UNASKED = "stopped", "not-installed", "unasked"
+
+WELL = (HEALTHY, SLOW)
+PATIENT = (STOPPED, UNASKED)  # never healed and never given up: somebody's decision, or nothing known
+START, ABORT = "start", "abort"
+REMEDY = {CRASHED: START, START_LIMIT: START, HUNG: ABORT, DEAF: ABORT}
+PERMITTED = {"never": (), "start": (START,), "abort": (START, ABORT)}  # by the parameter `heal`
+LIMITS = ("start-limit-hit", "service-start-limit-hit", "trigger-limit-hit")
+
+IDLE_TICKS = (
+    3  # clock ticks (30 ms) that answering nobody may cost: taking our own connection costs one or two
+)
+JOB_PATIENCE = 10.0  # times the budget that a job that advances is waited for
+HEALS_AT_MOST, HEALS_WITHIN = 8, 600.0  # more heals than that in so many seconds are a crash loop
+RETRY = 300.0  # seconds between heals of what was given up, for the day that the cause is mended
+
+WAIT, HEAL, GIVE_UP = "wait", "heal", "give up"
+
+
+class Seen:
+    """Everything that was looked at: the last answer, the units, the daemon at two points in time.
+
+    `asked` is how many questions went unanswered in a row; `before` is None when there was one look only.
+    """
+
+    __slots__ = ("after", "asked", "before", "ping", "service", "sockets")
+
+    def __init__(
+        self,
+        ping: Ping,
+        service: Unit | None = None,
+        sockets: Sequence[Unit] = (),
+        before: Daemon | None = None,
+        after: Daemon | None = None,
+        asked: int = 0,
+    ) -> None:
+        self.ping = ping
+        self.service = service
+        self.sockets = tuple(sockets)
+        self.before = before
+        self.after = after
+        self.asked = asked
+
+
+def diagnose(seen: Seen) -> str:
+    """Name the kind of trouble, or that there is none."""
+    kind = seen.ping.kind
+    if kind == "answered":
+        return SLOW if seen.asked else HEALTHY
+    if kind in ("unasked", "driverless"):
+        return UNASKED if kind == "unasked" else DRIVERLESS
+    service = seen.service
+    if service is None:
+        return UNASKED
+    if not service.installed:
+        return NOT_INSTALLED
+    if service.loaded == "masked" and service.down:
+        return STOPPED
+    if service.moving:
+        return RESTARTING
+    if service.down:
+        return _down(service, seen.sockets)
+    return _silent(seen) if kind == "silent" else DEAF
+
+
+def _down(service: Unit, sockets: Sequence[Unit]) -> str:
+    failed = [unit for unit in (service, *sockets) if unit.active == "failed"]
+    if any(unit.result in LIMITS for unit in failed):
+        return START_LIMIT
+    # a socket that listens for a service that does not come means that it cannot, not that it should not
+    if failed or any(unit.listening for unit in sockets):
+        return CRASHED
+    return STOPPED
+
+
+def _silent(seen: Seen) -> str:
+    before, after = seen.before, seen.after
+    if before is None or after is None or (before.pid, before.start) != (after.pid, after.start):
+        return BUSY  # one look says nothing about progress
+    if before.blocked and after.blocked:
+        return BLOCKED
+    return BUSY if after.ticks - before.ticks > IDLE_TICKS else HUNG
+
+
+def describe(kind: str, seen: Seen) -> str:
+    """Say what is wrong in the admin's words."""
+    service = seen.service
+    pid = f" (pid {seen.after.pid})" if seen.after else ""
+    story = service.story() if service else ""
+    sentences = {
+        HEALTHY: "libvirtd answers",
+        SLOW: f"libvirtd answered only when it was asked again, after {seen.ping.seconds:.1f} s",
+        BUSY: f"libvirtd{pid} does not answer, but works on something",
+        HUNG: f"libvirtd{pid} hangs: {'it is stopped' if _is_stopped(seen) else 'no answer and no progress'}",
+        BLOCKED: f"libvirtd{pid} waits for storage that does not answer (D state in {_where(seen)})",
+        DEAF: f"libvirtd{pid} runs but takes no connections: {seen.ping.text}",
+        DRIVERLESS: f"libvirtd runs without its QEMU driver: {seen.ping.text}",
+        CRASHED: f"libvirtd crashed ({story})",
+        START_LIMIT: f"libvirtd crashed again and again until systemd gave up ({story})",
+        RESTARTING: f"systemd is restarting libvirtd ({service.sub if service else ''})",
+        STOPPED: "libvirtd and its sockets were stopped by an admin",
+        NOT_INSTALLED: "libvirtd is not installed",
+        UNASKED: f"whether libvirtd works cannot be asked: {seen.ping.text}",
+    }
+    return sentences[kind]
+
+
+def _is_stopped(seen: Seen) -> bool:
+    return seen.after is not None and seen.after.stopped
+
+
+def _where(seen: Seen) -> str:
+    return ", ".join(seen.after.blocked) if seen.after else "?"
+
+
+def advancing(first: Sequence[Job], second: Sequence[Job]) -> str:
+    """Name a job whose emulator worked between two looks, or give an empty text."""
+    used = {(job.guest, job.kind): job.ticks for job in first}
+    for job in second:
+        if job.ticks > used.get((job.guest, job.kind), job.ticks):
+            return f"{job.kind} of {job.guest}"
+    return ""
+
+
+class Decision:
+    """What to do about a kind of trouble; `how` names the remedy of a heal, `why` what keeps from one."""
+
+    __slots__ = ("how", "step", "why")
+
+    def __init__(self, step: str, how: str = "", why: str = "") -> None:
+        self.step = step
+        self.how = how
+        self.why = why
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Decision):
+            return NotImplemented
+        return (self.step, self.how, self.why) == (other.step, other.how, other.why)
+
+    def __hash__(self) -> int:
+        return hash((self.step, self.how, self.why))
+
+    def __repr__(self) -> str:
+        return f"Decision({self.step}, {self.how!r}, {self.why!r})"
+
+
+def decide(
+    kind: str,
+    *,
+    lasting: float,
+    budget: float,
+    heal: str,
+    forbidden: str = "",
+    job: str = "",
+    recent_heals: int = 0,
+) -> Decision:
+    """Say what follows from a kind of trouble that has lasted for so many seconds.
+
+    `heal` is the parameter; `forbidden` says why nothing may be done at all (an inhibit file, a package manager at
+    work); `job` names a guest's job that advances; `recent_heals` are those of the last HEALS_WITHIN seconds.
+    """
+    if kind in PATIENT:
+        return Decision(WAIT)
+    if forbidden:
+        return Decision(WAIT, why=forbidden)
+    late = lasting >= budget
+    # what never answers while it burns CPU for the whole budget is as good as hung
+    remedy = REMEDY.get(HUNG if kind == BUSY and late else kind, "")
+    if job and remedy == ABORT and lasting < budget * JOB_PATIENCE:
+        return Decision(WAIT, why=f"a {job} still advances")
+    permitted = remedy if remedy in PERMITTED[heal] else ""
+    if recent_heals > HEALS_AT_MOST:
+        return Decision(GIVE_UP, why="it was healed too often")
+    if late:
+        return Decision(GIVE_UP, permitted)
+    if permitted:
+        return Decision(HEAL, permitted)
+    return Decision(WAIT, why=f"heal={heal}" if remedy else "")

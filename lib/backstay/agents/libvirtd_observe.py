@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Look at libvirtd as far as is needed to name its trouble; shared by the agent and the healer.
+
+Decides how often to ask and when to look at the daemon. Never changes anything, except that a question to a
+listening socket makes systemd start an idle libvirtd, which proves that it can start.
+"""
+
+from __future__ import annotations
+
+from backstay.agents.libvirtd_health import Seen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from backstay.host.clock import Deadline
+    from backstay.host.daemon import Daemon
+    from backstay.host.libvirt_ping import Ping
+    from backstay.host.systemd import Unit
+
+    class Watched(Protocol):
+        """What can be looked at (host.libvirtd.Host)."""
+
+        def ping(self, timeout: float) -> Ping: ...
+        def units(self, timeout: float) -> tuple[Unit, tuple[Unit, ...]]: ...
+        def look(self, pid: int) -> Daemon | None: ...
+
+
+SYSTEMD_TIME = 4.0  # seconds that systemd gets to describe its units
+RESERVE = 3.0  # seconds of an action that are kept for what follows from the observation
+
+
+def observe(host: Watched, answer_within: float, deadline: Deadline, earlier: Daemon | None = None) -> Seen:
+    """Ask; when there is no answer, look closer and ask again.
+
+    `earlier` is a look at the daemon from before, for when the deadline leaves no time for the second question.
+    Raises CannotAsk when systemd does not answer.
+    """
+    ping = host.ping(min(answer_within, deadline.left()))
+    if ping.kind in ("answered", "unasked", "driverless"):
+        return Seen(ping)
+    service, sockets = host.units(min(SYSTEMD_TIME, deadline.left()))
+    before = host.look(service.pid)
+    if ping.kind != "silent" or before is None:
+        return Seen(ping, service, sockets, None, before, asked=1)
+    if deadline.left() < answer_within + SYSTEMD_TIME + RESERVE:
+        return Seen(ping, service, sockets, earlier, before, asked=1)
+    ping = host.ping(answer_within)
+    if ping.kind == "answered":
+        return Seen(ping, service, sockets, before, before, asked=1)
+    service, sockets = host.units(min(SYSTEMD_TIME, deadline.left()))
+    return Seen(ping, service, sockets, before, host.look(service.pid), asked=2)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Start and stop of libvirtd and its sockets, each done only when a fresh look says so.
+
+Decides the steps and when to give up on them. Never touches a guest, and never waits for a daemon that cannot die.
+"""
+
+from __future__ import annotations
+
+from backstay.agents import libvirtd_health as health
+from backstay.agents.libvirtd_observe import SYSTEMD_TIME, observe
+from backstay.errors import CannotAsk
+from backstay.host.libvirtd import SERVICE
+from backstay.ocf import codes
+from backstay.ocf.outcome import Outcome, done, failed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backstay.host.clock import Deadline
+    from backstay.host.daemon import Daemon
+    from backstay.host.libvirtd import Host
+    from backstay.host.systemd import Unit
+
+POLL = 0.3  # seconds between two looks
+POLITE = 10.0  # seconds that a daemon gets to end by itself
+DEATH = 3.0  # seconds after SIGKILL, after which it is in D state
+SETTLED = 1.5  # seconds that a failed unit stays failed before it is believed: systemd restarts after 0.1
+
+
+def bring_up(host: Host, answer_within: float, deadline: Deadline) -> Outcome:
+    """Start what is down and give "done" when libvirtd answers, or the reason as soon as it is known."""
+    seen = observe(host, answer_within, deadline)
+    kind = health.diagnose(seen)
+    if kind in health.WELL:
+        return done("libvirtd answers")
+    said = health.describe(kind, seen)
+    if kind == health.NOT_INSTALLED:
+        return failed(said, codes.NOT_INSTALLED)
+    if kind in (health.BLOCKED, health.HUNG, health.DRIVERLESS, health.UNASKED):
+        return failed(f"{said}; it has to be stopped before it can be started")
+    service, sockets = host.units(SYSTEMD_TIME)
+    if service.loaded == "masked":
+        return failed("libvirtd.service is masked by an admin; systemctl unmask libvirtd.service")
+    broken = [unit.name for unit in (service, *sockets) if unit.active == "failed"]
+    if broken:
+        host.reset_failed(broken, SYSTEMD_TIME)
+    begun = host.start(max(deadline.left() - SYSTEMD_TIME, SYSTEMD_TIME))
+    return _until_it_answers(host, answer_within, deadline, "" if begun.ok else begun.complaint())
+
+
+def _until_it_answers(host: Host, answer_within: float, deadline: Deadline, complaint: str) -> Outcome:
+    """Wait for the answer; give up when the service is down and systemd does not bring it back."""
+    down_since: float | None = None
+    said = complaint
+    while not deadline.expired:
+        ping = host.ping(min(answer_within, deadline.left()))
+        if ping.kind == "answered":
+            return done("libvirtd answers")
+        service, _sockets = host.units(min(SYSTEMD_TIME, max(deadline.left(), 1.0)))
+        said = f"{service.active}/{service.sub}, {service.story()}; it says: {ping.text}"
+        if not service.down:
+            down_since = None
+        elif down_since is None:
+            down_since = host.now()
+        elif host.now() - down_since >= SETTLED:
+            return failed(f"libvirtd does not start: {service.story()}; see journalctl --unit {SERVICE}")
+        host.pause(POLL)
+    return failed(f"libvirtd was started but does not answer in time: {said}")
+
+
+def bring_down(host: Host, healer: str, deadline: Deadline, warn: Callable[[str], None]) -> Outcome:
+    """Stop sockets and service; a daemon that does not end is killed, one that cannot die is reported."""
+    service, sockets = host.units(min(SYSTEMD_TIME, deadline.left()))
+    up = [unit.name for unit in (*sockets, service) if unit.active not in ("inactive", "failed") or unit.job]
+    if not up:
+        return done("libvirtd and its sockets are stopped")
+    daemon = host.look(service.pid)
+    host.stop([healer, *up], min(SYSTEMD_TIME, deadline.left()))
+    polite = deadline.at_most(POLITE).part(0.1 if daemon and (daemon.stopped or daemon.blocked) else 1.0)
+    if _down_within(host, polite):
+        return done("libvirtd and its sockets are stopped")
+    return _kill(host, daemon, deadline, warn)
+
+
+def _kill(host: Host, daemon: Daemon | None, deadline: Deadline, warn: Callable[[str], None]) -> Outcome:
+    if daemon is not None:
+        warn(f"libvirtd (pid {daemon.pid}) does not end by itself and is killed")
+        host.signal(daemon, ("KILL",))
+    if _down_within(host, deadline.at_most(DEATH)):
+        return done("libvirtd was killed, its sockets are stopped")
+    left = host.look(daemon.pid) if daemon else None
+    where = f"; it waits in {', '.join(left.blocked)}" if left and left.blocked else ""
+    warn(f"libvirtd cannot be ended now{where}; systemd ends it as soon as it can")
+    return done("libvirtd was told to stop and takes no more connections")
+
+
+def _down_within(host: Host, deadline: Deadline) -> bool:
+    while True:
+        service, sockets = host.units(SYSTEMD_TIME)
+        if all(_is_down(unit) for unit in (service, *sockets)):
+            return True
+        if deadline.expired:
+            return False
+        host.pause(min(POLL, deadline.left()))
+
+
+def _is_down(unit: Unit) -> bool:
+    return unit.down and not unit.pid
+
+
+def equipped(host: Host, deadline: Deadline) -> Outcome:
+    """Say whether libvirtd is installed and can be asked at all."""
+    try:
+        service, _sockets = host.units(min(SYSTEMD_TIME, deadline.left()))
+    except CannotAsk as error:
+        return failed(str(error), codes.NOT_INSTALLED)
+    if not service.installed:
+        return failed("libvirtd is not installed", codes.NOT_INSTALLED)
+    return done("libvirtd is installed")

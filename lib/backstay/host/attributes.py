@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Transient node attributes of the cluster: what hosts tell one another, gone when a host leaves.
+
+Decides nothing. Asks the attribute daemon, never the CIB: its memory is what is true now.
+Source: attrd_updater(8), crm_node(8) of Pacemaker 2.1.5.
+"""
+
+from __future__ import annotations
+
+from backstay.errors import CannotAsk
+from backstay.host.process import run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Attributes:
+    """The attribute daemon on this host. Methods raise CannotAsk."""
+
+    __slots__ = ()
+
+    def publish(self, name: str, value: str, timeout: float) -> None:
+        """Give this host's attribute a value; an empty one removes it."""
+        change = ["--update", value] if value else ["--delete"]
+        self._ask(["attrd_updater", "--name", name, *change], timeout)
+
+    def values(self, name: str, timeout: float) -> dict[str, str]:
+        """Give the value on each host that has one."""
+        said = self._ask(["attrd_updater", "--name", name, "--query", "--all"], timeout, absent_is_fine=True)
+        found = (_quoted(line) for line in said.splitlines())
+        return {pairs["host"]: pairs.get("value", "") for pairs in found if pairs.get("host")}
+
+    def members(self, timeout: float) -> frozenset[str]:
+        """Give the hosts in the same partition of the cluster, this one included."""
+        return frozenset(self._ask(["crm_node", "--partition"], timeout).split())
+
+    def local(self, timeout: float) -> str:
+        """Give the name of this host in the cluster."""
+        return self._ask(["crm_node", "--name"], timeout).strip()
+
+    def _ask(self, argv: list[str], timeout: float, absent_is_fine: bool = False) -> str:
+        asked = run(argv, timeout=timeout)
+        if asked.ok or (absent_is_fine and "does not exist" in asked.stderr + asked.stdout):
+            return asked.stdout
+        raise CannotAsk(f"{argv[0]}: {asked.complaint()}")
+
+
+def _quoted(line: str) -> dict[str, str]:
+    """Read `name="x" host="y" value="z"`."""
+    return dict(_pairs(line))
+
+
+def _pairs(line: str) -> Iterator[tuple[str, str]]:
+    rest = line
+    while '="' in rest:
+        name, _, rest = rest.partition('="')
+        value, _, rest = rest.partition('"')
+        yield name.strip(), value

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What libvirt's guests are in the middle of, as libvirt itself wrote it down, readable while libvirtd is hung.
+
+Decides what counts as a job: a migration, save or dump (an asynchronous job), or a block job. Never asks libvirtd.
+Source: the run-time status that libvirt keeps for each running domain in /run/libvirt/qemu/NAME.xml and replaces at
+each change; its <job async=...> and <blockjobs active='yes'>.
+"""
+
+from __future__ import annotations
+
+import os
+
+from backstay.host.daemon import ticks
+
+RUN = "/run/libvirt/qemu"
+QUIET_JOBS = ("", "none")
+
+
+class Job:
+    """A job of one guest; `ticks` is the CPU that its emulator has used, in clock ticks."""
+
+    __slots__ = ("guest", "kind", "ticks")
+
+    def __init__(self, guest: str, kind: str, ticks: int) -> None:
+        self.guest = guest
+        self.kind = kind
+        self.ticks = ticks
+
+    def __repr__(self) -> str:
+        return f"Job({self.guest}: {self.kind}, ticks={self.ticks})"
+
+
+def running(directory: str = RUN) -> tuple[Job, ...]:
+    """Give the jobs of all guests; a status that cannot be read holds none that could be waited for."""
+    from xml.etree import ElementTree as ET
+
+    found = []
+    for name in _names(directory, ".xml"):
+        try:
+            status = ET.parse(f"{directory}/{name}.xml").getroot()
+        except (OSError, ET.ParseError):
+            continue
+        kind = _kind(status.find("job"), status.find("blockjobs"))
+        pid = status.get("pid", "0")
+        if kind and pid.isdecimal():
+            found.append(Job(name, kind, ticks(int(pid))))
+    return tuple(found)
+
+
+def emulators(directory: str = RUN) -> tuple[str, ...]:
+    """Give the names of the guests whose emulator lives, by the pid files that libvirt wrote."""
+    found = []
+    for name in _names(directory, ".pid"):
+        try:
+            with open(f"{directory}/{name}.pid") as text:  # noqa: PTH123
+                pid = int(text.read())
+            with open(f"/proc/{pid}/cmdline", "rb") as command:  # noqa: PTH123
+                alive = f"guest={name},".encode() in command.read()
+        except (OSError, ValueError):
+            continue
+        if alive:
+            found.append(name)
+    return tuple(found)
+
+
+def _names(directory: str, ending: str) -> list[str]:
+    try:
+        entries = sorted(os.listdir(directory))  # noqa: PTH208
+    except OSError:
+        return []
+    return [entry.removesuffix(ending) for entry in entries if entry.endswith(ending)]
+
+
+def _kind(job: object, blockjobs: object) -> str:
+    asynchronous = getattr(job, "attrib", {}).get("async", "")
+    if asynchronous not in QUIET_JOBS:
+        return asynchronous.replace("_", " ")  # type: ignore[no-any-return]
+    return "block job" if getattr(blockjobs, "attrib", {}).get("active") == "yes" else ""

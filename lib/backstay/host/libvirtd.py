@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""libvirtd on this host: everything that its agent and its healer see and do, in one place.
+
+Decides nothing. Imports lazily, because a healthy monitor needs the question and the memory only.
+"""
+
+from __future__ import annotations
+
+import time
+
+from backstay.host.libvirt_ping import ping
+from backstay.host.state import State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backstay.host.daemon import Daemon
+    from backstay.host.jobs import Job
+    from backstay.host.libvirt_ping import Ping
+    from backstay.host.process import Completed
+    from backstay.host.systemd import Unit
+
+SERVICE = "libvirtd.service"
+SOCKETS = (
+    "libvirtd.socket", "libvirtd-ro.socket", "libvirtd-admin.socket", "libvirtd-tcp.socket", "libvirtd-tls.socket",
+)  # fmt: skip
+HEALER = "backstay-heal-libvirtd.service"
+HEALER_ARGV = ("/usr/bin/python3", "-I", "-m", "backstay.agents.libvirtd_heal")
+ATTRIBUTE = "backstay-libvirtd"
+MEMORY = "libvirtd"
+INHIBIT = ("/run/backstay/inhibit", "/etc/backstay/inhibit")
+
+
+class Host:
+    """The host that the agent runs on. Methods that ask systemd or the cluster raise CannotAsk; times are in seconds."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self) -> None:
+        self._state = State()
+
+    def now(self) -> float:
+        """Give the seconds since boot, as the memory counts them."""
+        return time.monotonic()
+
+    def ping(self, timeout: float) -> Ping:
+        """Ask libvirtd the question that goes all the way."""
+        return ping(timeout)
+
+    def units(self, timeout: float) -> tuple[Unit, tuple[Unit, ...]]:
+        """Give the service and those of its sockets that are installed."""
+        from backstay.host.systemd import Systemd
+
+        units = Systemd().show((SERVICE, *SOCKETS), timeout)
+        return units[SERVICE], tuple(units[name] for name in SOCKETS if units[name].installed)
+
+    def look(self, pid: int) -> Daemon | None:
+        """Look at the daemon's process."""
+        from backstay.host import daemon
+
+        return daemon.look(pid)
+
+    def signal(self, daemon: Daemon, names: Sequence[str]) -> bool:
+        """Send signals (without SIG) to exactly that process."""
+        import signal
+
+        from backstay.host.daemon import signal as send
+
+        return send(daemon, [signal.Signals[f"SIG{name}"] for name in names])
+
+    def start(self, timeout: float) -> Completed:
+        """Start the service; its sockets come with it. Waits until systemd says how it went."""
+        from backstay.host.systemd import Systemd
+
+        return Systemd().start([SERVICE], timeout)
+
+    def stop(self, units: Sequence[str], timeout: float) -> Completed:
+        """Begin to stop these units."""
+        from backstay.host.systemd import Systemd
+
+        return Systemd().stop(units, timeout)
+
+    def reset_failed(self, units: Sequence[str], timeout: float) -> Completed:
+        """Make systemd forget that these units failed."""
+        from backstay.host.systemd import Systemd
+
+        return Systemd().reset_failed(units, timeout)
+
+    def launch_healer(self, how: str, answer_within: float, budget: float, timeout: float) -> bool:
+        """Start the healer without waiting for it; False when the last one still works."""
+        from backstay.host.systemd import Systemd
+
+        words = [how, f"{answer_within:g}", f"{budget:g}"]
+        return Systemd().launch(HEALER.removesuffix(".service"), [*HEALER_ARGV, *words], timeout).ok
+
+    def publish(self, value: str, timeout: float) -> None:
+        """Set this host's attribute; empty removes it."""
+        from backstay.host.attributes import Attributes
+
+        Attributes().publish(ATTRIBUTE, value, timeout)
+
+    def healthy_elsewhere(self, here: str, timeout: float) -> tuple[str, ...]:
+        """Give the other hosts in this partition of the cluster that say that their libvirtd is healthy."""
+        from backstay.host.attributes import Attributes
+
+        attributes = Attributes()
+        own = here or attributes.local(timeout)
+        others = attributes.members(timeout) - {own}
+        values = attributes.values(ATTRIBUTE, timeout)
+        return tuple(sorted(host for host in others if values.get(host) == "healthy"))
+
+    def forbidden(self) -> str:
+        """Say why nothing may be done to libvirtd now, or give an empty text."""
+        import os
+
+        from backstay.host.packages import at_work
+
+        for path in INHIBIT:
+            if os.path.exists(path):  # noqa: PTH110
+                return f"{path} is there"
+        lock = at_work()
+        return f"a package manager is at work (it holds {lock})" if lock else ""
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Give what guests are in the middle of."""
+        from backstay.host.jobs import running
+
+        return running()
+
+    def emulators(self) -> tuple[str, ...]:
+        """Give the guests whose emulator lives."""
+        from backstay.host.jobs import emulators
+
+        return emulators()
+
+    def pause(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(max(0.0, seconds))
+
+    def recall(self) -> str:
+        """Give what was remembered, or an empty text."""
+        try:
+            return self._state.read(MEMORY)
+        except OSError:
+            return ""
+
+    def remember(self, text: str) -> None:
+        """Remember a text; a memory that cannot be written is no reason to fail."""
+        try:
+            self._state.write(MEMORY, text)
+        except OSError:
+            return

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""systemd on this host: what it says about units, and the few things that it is asked to do.
+
+Decides nothing. Every call is bounded: a systemd that does not answer raises, it never hangs an agent.
+Source of the words: systemctl(1), org.freedesktop.systemd1(5).
+"""
+
+from __future__ import annotations
+
+from backstay.errors import CannotAsk
+from backstay.host.process import Completed, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROPERTIES = (
+    "Id", "LoadState", "ActiveState", "SubState", "Result", "MainPID", "Job", "ExecMainStatus", "ExecMainCode",
+)  # fmt: skip
+SIGNALLED = ("2", "3")  # ExecMainCode: CLD_KILLED, CLD_DUMPED
+
+
+class Unit:
+    """What systemd says about one unit; `pid` is the main process of a service, 0 when there is none."""
+
+    __slots__ = ("active", "exit_code", "exit_status", "job", "loaded", "name", "pid", "result", "sub")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        loaded: str = "loaded",
+        active: str = "inactive",
+        sub: str = "dead",
+        result: str = "success",
+        pid: int = 0,
+        job: bool = False,
+        exit_status: str = "0",
+        exit_code: str = "",
+    ) -> None:
+        self.name = name
+        self.loaded = loaded
+        self.active = active
+        self.sub = sub
+        self.result = result
+        self.pid = pid
+        self.job = job
+        self.exit_status = exit_status
+        self.exit_code = exit_code
+
+    @property
+    def installed(self) -> bool:
+        """Whether there is such a unit at all (a masked one counts as there)."""
+        return self.loaded != "not-found"
+
+    @property
+    def listening(self) -> bool:
+        """Whether a socket unit waits for somebody to connect, or serves already."""
+        return self.active == "active"
+
+    @property
+    def moving(self) -> bool:
+        """Whether systemd is about to change it: a job waits, it starts, stops or waits for its restart."""
+        return self.job or self.active in ("activating", "deactivating", "reloading")
+
+    @property
+    def down(self) -> bool:
+        """Whether it does not run and systemd will not change that by itself."""
+        return self.active in ("inactive", "failed") and not self.job
+
+    def story(self) -> str:
+        """Say why it does not run, as systemd tells it."""
+        how = "signal" if self.exit_code in SIGNALLED else "exit status"
+        if self.result in ("exit-code", "signal", "core-dump"):
+            return f"{self.result}, {how} {self.exit_status}"
+        return self.result
+
+    def __repr__(self) -> str:
+        return f"Unit({self.name}: {self.loaded} {self.active}/{self.sub} {self.result} pid={self.pid} job={self.job})"
+
+
+class Systemd:
+    """The system manager. Methods raise CannotAsk when it cannot be asked."""
+
+    __slots__ = ()
+
+    def show(self, names: Sequence[str], timeout: float) -> dict[str, Unit]:
+        """Give the units by the names that were asked for."""
+        asked = run(
+            ["systemctl", "show", f"--property={','.join(PROPERTIES)}", "--", *names], timeout=timeout
+        )
+        if not asked.ok:
+            raise CannotAsk(f"systemd does not say how {names[0]} is: {asked.complaint()}")
+        blocks = [_properties(block) for block in asked.stdout.split("\n\n") if block.strip()]
+        if len(blocks) != len(names):
+            raise CannotAsk(f"systemd said something about {len(blocks)} units, asked about {len(names)}")
+        return {name: _unit(name, block) for name, block in zip(names, blocks, strict=True)}
+
+    def start(self, names: Sequence[str], timeout: float, wait: bool = True) -> Completed:
+        """Start units; with `wait` until systemd says how it went."""
+        return self._do(["start", *([] if wait else ["--no-block"])], names, timeout)
+
+    def stop(self, names: Sequence[str], timeout: float) -> Completed:
+        """Begin to stop units, all in one transaction, without waiting for the end."""
+        return self._do(["stop", "--no-block"], names, timeout)
+
+    def reset_failed(self, names: Sequence[str], timeout: float) -> Completed:
+        """Make systemd forget that units failed, and how often they were restarted."""
+        return self._do(["reset-failed"], names, timeout)
+
+    def launch(self, unit: str, argv: Sequence[str], timeout: float) -> Completed:
+        """Start a program as a transient service of that name; refused while the last one still runs."""
+        return run(
+            ["systemd-run", "--quiet", "--collect", "--no-ask-password", f"--unit={unit}", "--", *argv],
+            timeout=timeout,
+        )
+
+    def _do(self, verb: Sequence[str], names: Sequence[str], timeout: float) -> Completed:
+        return run(["systemctl", "--no-ask-password", "--quiet", *verb, "--", *names], timeout=timeout)
+
+
+def _properties(block: str) -> dict[str, str]:
+    pairs = (line.partition("=") for line in block.splitlines())
+    return {name: value for name, _, value in pairs}
+
+
+def _unit(name: str, said: dict[str, str]) -> Unit:
+    pid = said.get("MainPID", "0")
+    return Unit(
+        name,
+        loaded=said.get("LoadState", ""),
+        active=said.get("ActiveState", ""),
+        sub=said.get("SubState", ""),
+        result=said.get("Result", "success"),
+        pid=int(pid) if pid.isdecimal() else 0,
+        job=said.get("Job", "0") not in ("", "0"),
+        exit_status=said.get("ExecMainStatus", "0"),
+        exit_code=said.get("ExecMainCode", ""),
+    )
