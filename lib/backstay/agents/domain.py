@@ -31,6 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from backstay.agents.domain_state import Seen
     from backstay.agents.domain_world import Monitor
+    from backstay.host.clock import Deadline
     from backstay.host.proc import Process
     from backstay.ocf.context import Context
 
@@ -149,36 +150,36 @@ def migrate_from(context: Context[DomainParameters]) -> Outcome:
 def check(context: Context[DomainParameters]) -> Outcome:
     """Probe or monitor."""
     world = world_of(context)
-    return _probe(world, context) if context.is_probe else watch(world, context)
+    return _probe(world, context.deadline) if context.is_probe else watch(world, context.deadline)
 
 
-def _probe(world: World, context: Context[DomainParameters]) -> Outcome:
-    seen = survey(world, context.deadline)
+def _probe(world: World, deadline: Deadline) -> Outcome:
+    seen = survey(world, deadline)
     if seen.truth == RUNNING:
         _remember(world, seen)
     return probe(seen)
 
 
-def watch(world: World, context: Context[DomainParameters]) -> Outcome:
+def watch(world: World, deadline: Deadline) -> Outcome:
     """Do a recurring monitor: processes first, then what libvirt says about how the guest runs."""
-    seen = glance(world, context.deadline)
+    seen = glance(world, deadline)
     if seen.truth == STOPPED:
-        world.pause(min(TWICE, context.deadline.left()))
-        seen = survey(world, context.deadline)
+        world.pause(min(TWICE, deadline.left()))
+        seen = survey(world, deadline)
     answer = Answer(libvirt.NOT_ASKED)
     if seen.truth == RUNNING:
         _remember(world, seen)
-        answer = _ask_libvirt(world, seen, context)
+        answer = _ask_libvirt(world, seen, deadline)
     return monitor(seen, answer, unknown_for(world, seen))
 
 
-def _ask_libvirt(world: World, seen: Seen, context: Context[DomainParameters]) -> Answer:
+def _ask_libvirt(world: World, seen: Seen, deadline: Deadline) -> Answer:
     """Ask how the guest runs; when libvirt does not know it, ask again: it may have just started."""
     uuid = _uuid(seen)
-    answer = world.libvirt.describe(uuid, "", context.deadline.at_most(ASKING).left())
+    answer = world.libvirt.describe(uuid, "", deadline.at_most(ASKING).left())
     if answer.answered and not answer.active:
-        world.pause(min(TWICE, context.deadline.left()))
-        answer = world.libvirt.describe(uuid, "", context.deadline.at_most(ASKING).left())
+        world.pause(min(TWICE, deadline.left()))
+        answer = world.libvirt.describe(uuid, "", deadline.at_most(ASKING).left())
     return answer
 
 

@@ -8,13 +8,11 @@ when the emulator is gone from this host, migrate_from only when one runs on thi
 
 from __future__ import annotations
 
-import signal
-
 from backstay.agents.domain_start import ASKING, EVERY, LEFTOVER
 from backstay.agents.domain_state import RUNNING, STOPPED
 from backstay.agents.domain_world import remember, scan, survey
 from backstay.host import libvirt
-from backstay.host.emulator import is_stopped, uuid_of
+from backstay.host.emulator import GO_ON, is_stopped, uuid_of
 from backstay.ocf.outcome import Outcome, done, failed
 
 TYPE_CHECKING = False
@@ -84,7 +82,7 @@ def migrate_to(world: World, deadline: Deadline, target: str, to: str, given: st
     if seen.truth != RUNNING or len(seen.emulators) != 1:
         return failed(f"{seen.where} cannot be migrated: {seen.trouble or f'it is {seen.truth} here'}")
     if is_stopped(seen.emulators[0]):
-        world.emulators.signal(seen.emulators[0], signal.SIGCONT)  # else it would block libvirt's job
+        world.emulators.signal(seen.emulators[0], GO_ON)  # else it would block libvirt's job
     flags, settings = options(given)
     uuid = uuid_of(seen.emulators[0].arguments)
     reserve = min(max(deadline.left() * RESERVE, LEAST), MOST)

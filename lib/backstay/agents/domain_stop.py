@@ -9,13 +9,11 @@ domain; what libvirt says about it is not asked for that. Each signal goes to th
 
 from __future__ import annotations
 
-import signal
-
 from backstay.agents.domain_state import STOPPED, UNKNOWN, Seen
 from backstay.agents.domain_world import scan, survey
 from backstay.errors import BackstayError
 from backstay.host import libvirt
-from backstay.host.emulator import is_stopped, uuid_of
+from backstay.host.emulator import GO_ON, KILL, TERMINATE, is_stopped, uuid_of
 from backstay.ocf.outcome import Outcome, done, failed
 
 TYPE_CHECKING = False
@@ -64,9 +62,9 @@ class Step:
 ASK = Step("ask the guest to shut down", ("shutdown", "powerdown"), 0.12, 0.60, 10.0)
 DESTROY = Step("end it through libvirt", ("destroy",), 0.0, 0.75, NEVER)
 QUIT = Step("end it through its own monitor", ("quit",), 0.0, 0.80, NEVER)
-TERMINATE = Step("SIGTERM", ("terminate",), 0.0, 0.90, 3.0)
-KILL = Step("SIGKILL", ("kill",), 0.0, 1.0, 1.0)
-FORCE = (DESTROY, QUIT, TERMINATE, KILL)
+END = Step("SIGTERM", ("terminate",), 0.0, 0.90, 3.0)
+END_NOW = Step("SIGKILL", ("kill",), 0.0, 1.0, 1.0)
+FORCE = (DESTROY, QUIT, END, END_NOW)
 DEAF = ("paused", "crashed", "pmsuspended")  # libvirt's states in which a guest cannot hear a request
 
 
@@ -113,8 +111,8 @@ class Stopping:
             "destroy": self._destroy,
             "powerdown": lambda process: self._talk(process, "system_powerdown"),
             "quit": lambda process: self._talk(process, "quit"),
-            "terminate": lambda process: self._signal(process, signal.SIGTERM),
-            "kill": lambda process: self._signal(process, signal.SIGKILL),
+            "terminate": lambda process: self._signal(process, TERMINATE),
+            "kill": lambda process: self._signal(process, KILL),
         }
 
     def run(self, force: bool) -> Outcome:
@@ -199,7 +197,8 @@ class Stopping:
     def _destroy(self, process: Process) -> bool:
         """Ask libvirt to end it, unless libvirt does not even answer a question."""
         uuid = uuid_of(process.arguments)
-        if not self.world.libvirt.describe(uuid, "", self._at_most(TALKING)).active:
+        known = self.world.libvirt.describe(uuid, "", self._at_most(TALKING))
+        if known.kind != libvirt.KNOWN or known.state == "shutoff":
             return False
         left = DESTROY.until * self.budget - (self.world.monotonic() - self.began)
         answer = self.world.libvirt.destroy(uuid, self._at_most(max(ASKING, left)))
@@ -220,14 +219,14 @@ class Stopping:
         """Send a signal; a process that was stopped acts on it only when it is let go on."""
         sent = self.world.emulators.signal(process, number)
         if sent and is_stopped(process):
-            self.world.emulators.signal(process, signal.SIGCONT)
+            self.world.emulators.signal(process, GO_ON)
         return sent
 
     def _let_go_on(self) -> None:
         """Let an emulator that was stopped by a signal go on: stopped, it could not even be asked."""
         for process in self.seen.emulators:
             if is_stopped(process):
-                self.world.emulators.signal(process, signal.SIGCONT)
+                self.world.emulators.signal(process, GO_ON)
 
     def _end_what_powered_off(self) -> None:
         """End an emulator whose guest has switched itself off.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MASTER_KEY = "master-key.aes"  # libvirt puts it beside the emulator's monitor socket
 SHOWN_FILES = 3
+TERMINATE, KILL, GO_ON = int(signal.SIGTERM), int(signal.SIGKILL), int(signal.SIGCONT)
 
 
 class Emulators:

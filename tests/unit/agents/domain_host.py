@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A host that exists only as numbers, for the tests of the domain agent: every wait is on a clock that is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from backstay.agents.domain_world import World
+from backstay.errors import CannotAsk
+from backstay.host import libvirt
+from backstay.host.clock import Deadline
+from backstay.host.emulator import GO_ON, KILL, TERMINATE
+from backstay.host.libvirt import Answer
+from backstay.host.proc import Process
+from backstay.host.records import Record
+
+UUID = "11111111-2222-3333-4444-555555555501"
+OTHER = "11111111-2222-3333-4444-555555555502"
+XML = f"<domain type='kvm'><name>web1</name><uuid>{UUID}</uuid></domain>".encode()
+NEVER = 1e9
+
+
+class Guest:
+    """An emulator of the fake host; `ends` says after how many seconds it ends by which means."""
+
+    def __init__(self, pid: int = 100, uuid: str = UUID, name: str = "web1", **ends: float) -> None:
+        self.pid, self.uuid, self.name, self.ends = pid, uuid, name, ends
+        self.state = "S"
+        self.end = NEVER
+        self.waits_for = ""
+        self.powered_off_at = NEVER
+
+    def process(self) -> Process:
+        arguments = ("/usr/bin/kvm", "-name", f"guest={self.name}", "-uuid", self.uuid)
+        return Process(self.pid, self.pid * 10, self.state, arguments)
+
+
+class Host:
+    """The fake host: its clock, emulators, libvirt, monitor sockets, records and definitions, in one."""
+
+    def __init__(self, *guests: Guest, libvirtd: str = "well", xml: bytes | None = XML) -> None:
+        self.now = 1000.0
+        self.guests = list(guests)
+        self.libvirtd = libvirtd
+        self.known = Answer(libvirt.ABSENT)
+        for guest in guests:
+            self.known = Answer(libvirt.KNOWN, state="running", uuid=guest.uuid, name=guest.name)
+        self.xml = xml
+        self.proc_broken = ""
+        self.deeds: list[str] = []
+        self.kept: dict[str, Record] = {}
+        self.elsewhere: tuple[Record, ...] = ()
+        self.texts: dict[str, str] = {}
+        self.warnings: list[str] = []
+        self.creates: Guest | None = Guest(500)
+        self.create_error = ""
+        self.migrates = "well"
+
+    # the clock
+
+    def pause(self, seconds: float) -> None:
+        self.now += max(seconds, 0.001)
+
+    def deadline(self, seconds: float) -> Deadline:
+        return Deadline(seconds, lambda: self.now)
+
+    def world(self, *, uuid: str = "", config: str = "/srv/web1.xml") -> World:
+        return World(
+            instance="web1",
+            host="n2",
+            config=config,
+            uuid=uuid,
+            emulators=self,
+            libvirt=Daemon(self),
+            monitor=lambda process: Socket(self, process),
+            records=self,
+            memory=Texts(self.texts),
+            read=self.definition,
+            pause=self.pause,
+            monotonic=lambda: self.now,
+            warn=self.warnings.append,
+            note=lambda _text: None,
+        )
+
+    # emulators
+
+    def living(self) -> list[Guest]:
+        return [guest for guest in self.guests if guest.end > self.now]
+
+    def all(self, timeout: float = 5.0) -> tuple[Process, ...]:
+        if self.proc_broken:
+            raise CannotAsk(self.proc_broken)
+        return tuple(guest.process() for guest in self.living())
+
+    def again(self, process: Process) -> Process | None:
+        found = [guest.process() for guest in self.living() if guest.process() == process]
+        return found[0] if found else None
+
+    def signal(self, process: Process, number: int) -> bool:
+        guest = self.of(process.pid)
+        if guest is None:
+            return False
+        word = {TERMINATE: "term", KILL: "kill", GO_ON: "cont"}[number]
+        self.deeds.append(word)
+        if number == GO_ON:
+            guest.state = "S"
+        self.ends_by(guest, word)
+        return True
+
+    def waits_for(self, process: Process) -> str:
+        guest = self.of(process.pid)
+        return guest.waits_for if guest else ""
+
+    def of(self, pid: int) -> Guest | None:
+        return next((guest for guest in self.living() if guest.pid == pid), None)
+
+    def ends_by(self, guest: Guest, word: str) -> None:
+        guest.end = min(guest.end, self.now + guest.ends.get(word, NEVER))
+
+    # definitions
+
+    def definition(self, path: str, timeout: float) -> bytes:
+        if self.xml is None:
+            raise CannotAsk(f"{path} cannot be read: No such file or directory")
+        return self.xml
+
+    # records
+
+    def read(self, instance: str) -> Record | None:
+        return self.kept.get(instance)
+
+    def write(self, instance: str, record: Record) -> None:
+        self.kept[instance] = record
+
+    def forget(self, instance: str) -> None:
+        self.kept.pop(instance, None)
+
+    def others(self, instance: str) -> tuple[Record, ...]:
+        return self.elsewhere
+
+
+class Texts:
+    def __init__(self, texts: dict[str, str]) -> None:
+        self.texts = texts
+
+    def read(self, name: str) -> str:
+        return self.texts.get(name, "")
+
+    def write(self, name: str, text: str) -> None:
+        self.texts[name] = text
+
+    def forget(self, name: str) -> None:
+        self.texts.pop(name, None)
+
+
+class Daemon:
+    """libvirt of the fake host."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    def answer(self, timeout: float) -> Answer:
+        host = self.host
+        if host.libvirtd == "hung":
+            host.now += timeout
+            return Answer(libvirt.HUNG, text="no answer")
+        if host.libvirtd == "dead":
+            return Answer(libvirt.REFUSED, text="Connection refused")
+        return host.known
+
+    def describe(self, uuid: str, name: str, timeout: float) -> Answer:
+        return self.answer(timeout)
+
+    def create(self, definition: str, timeout: float) -> Answer:
+        host = self.host
+        host.deeds.append("create")
+        if host.create_error:
+            return Answer(libvirt.ERROR, text=host.create_error)
+        if host.creates:
+            host.guests.append(host.creates)
+            host.known = Answer(libvirt.KNOWN, state="running", uuid=UUID, name="web1")
+        return self.answer(timeout)
+
+    def shut_down(self, uuid: str, timeout: float) -> Answer:
+        answer = self.answer(timeout)
+        if answer.kind == libvirt.KNOWN:
+            self.act("acpi", uuid)
+        return answer
+
+    def destroy(self, uuid: str, timeout: float) -> Answer:
+        answer = self.answer(timeout)
+        if answer.kind == libvirt.KNOWN:
+            self.act("destroy", uuid)
+        return answer
+
+    def cancel(self, uuid: str, timeout: float) -> Answer:
+        self.host.deeds.append("cancel")
+        return self.answer(timeout)
+
+    def migrate(
+        self,
+        uuid: str,
+        destination: str,
+        flags: Sequence[str],
+        settings: Mapping[str, int | str],
+        timeout: float,
+    ) -> Answer:
+        host = self.host
+        host.deeds.append(f"migrate to {destination} {','.join(flags)}")
+        if host.migrates == "slow":
+            host.now += timeout
+            return Answer(libvirt.HUNG, text="no answer within")
+        if host.migrates != "well":
+            return Answer(libvirt.ERROR, text=host.migrates)
+        self.act("migrate", uuid)
+        return Answer(libvirt.ABSENT)
+
+    def act(self, word: str, uuid: str) -> None:
+        self.host.deeds.append(word)
+        for guest in self.host.living():
+            if guest.uuid == uuid:
+                self.host.ends_by(guest, word)
+
+
+class Socket:
+    """The monitor socket of a fake emulator: free only while libvirtd is dead."""
+
+    def __init__(self, host: Host, process: Process) -> None:
+        self.host = host
+        self.guest = host.of(process.pid)
+
+    def talk(self, timeout: float) -> Guest:
+        if self.host.libvirtd != "dead" or self.guest is None:
+            self.host.now += timeout
+            raise CannotAsk("the socket is not free")
+        return self.guest
+
+    def status(self, timeout: float) -> str:
+        return "shutdown" if self.talk(timeout).powered_off_at <= self.host.now else "running"
+
+    def power_down(self, timeout: float) -> None:
+        guest = self.talk(timeout)
+        self.host.deeds.append("powerdown")
+        guest.powered_off_at = min(guest.powered_off_at, self.host.now + guest.ends.get("powerdown", NEVER))
+
+    def quit(self, timeout: float) -> None:
+        guest = self.talk(timeout)
+        self.host.deeds.append("quit")
+        self.host.ends_by(guest, "quit")
+
+
+def obedient(**more: float) -> Guest:
+    """A guest that shuts down 5 s after it was asked, and an emulator that ends when it is told to."""
+    ends = {
+        "acpi": 5.0,
+        "powerdown": 5.0,
+        "destroy": 0.1,
+        "quit": 0.1,
+        "term": 0.2,
+        "kill": 0.0,
+        "migrate": 0.0,
+    }
+    return Guest(**{**ends, **more})  # type: ignore[arg-type]

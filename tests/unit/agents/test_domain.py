@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The recurring monitor of the domain agent: how much it looks at, and what it forgives for how long."""
+
+from __future__ import annotations
+
+from backstay.agents import domain
+from backstay.agents.domain_state import Identity, Seen
+from backstay.agents.domain_world import unknown_for
+from backstay.host import libvirt
+from backstay.host.libvirt import Answer
+from backstay.host.records import Record
+from backstay.ocf import codes
+from backstay.ocf.outcome import Outcome
+from tests.unit.agents.domain_host import OTHER, UUID, Guest, Host, obedient
+
+
+def watching(host: Host, **given: str) -> Outcome:
+    return domain.watch(host.world(**given), host.deadline(27))
+
+
+def test_the_monitor_of_a_recorded_guest_needs_no_definition_and_no_scan() -> None:
+    host = Host(obedient(), xml=None)
+    host.kept["web1"] = Record(UUID, "web1", 100, 1000)
+    host.proc_broken = "no answer"
+    assert watching(host).code == codes.SUCCESS
+
+
+def test_a_pid_that_became_another_process_is_not_the_guest() -> None:
+    host = Host(Guest(100, OTHER, "db1"))
+    host.kept["web1"] = Record(UUID, "web1", 100, 999)
+    assert watching(host).code == codes.NOT_RUNNING
+
+
+def test_a_guest_that_ended_is_looked_for_twice() -> None:
+    host = Host()
+    assert watching(host).code == codes.NOT_RUNNING
+    assert host.now > 1000
+
+
+def test_a_libvirtd_that_has_just_started_is_asked_twice() -> None:
+    host = Host(obedient())
+    world = host.world()
+    known, host.known = host.known, Answer(libvirt.ABSENT)
+
+    def pause(seconds: float) -> None:
+        host.now += seconds
+        host.known = known
+
+    world.pause = pause
+    assert domain.watch(world, host.deadline(27)).code == codes.SUCCESS
+
+
+def test_unknown_becomes_a_failure_only_after_its_time() -> None:
+    host = Host()
+    host.proc_broken = "no answer"
+    seen = [watching(host).code]
+    host.now += 599
+    seen.append(watching(host).code)
+    host.now += 10
+    seen.append(watching(host).code)
+    host.proc_broken = ""
+    watching(host)
+    host.proc_broken = "no answer"
+    seen.append(watching(host).code)
+    assert seen == [codes.DEGRADED, codes.DEGRADED, codes.GENERIC, codes.DEGRADED]
+
+
+def test_a_memory_that_cannot_be_used_forgives() -> None:
+    host = Host()
+    host.texts["domain-web1.unknown"] = "rubbish"
+    assert unknown_for(host.world(), Seen(Identity(UUID), trouble="x")) == 0.0

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Stopping a domain: politely, by force, in time, and never a success on doubt."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstay.agents import domain_stop
+from backstay.agents.domain_state import Identity, Seen
+from backstay.errors import CannotAsk
+from backstay.host import libvirt
+from backstay.host.libvirt import Answer
+from backstay.host.proc import Process
+from backstay.host.records import Record
+from backstay.ocf import codes
+from backstay.ocf.outcome import Outcome
+from tests.unit.agents.domain_host import NEVER, OTHER, UUID, Guest, Host, obedient
+
+
+def stopping(
+    host: Host, seconds: float = 115.0, force: bool = False, uuid: str = ""
+) -> tuple[Outcome, float]:
+    began = host.now
+    outcome = domain_stop.stop(host.world(uuid=uuid), host.deadline(seconds), force)
+    return outcome, host.now - began
+
+
+# ---- stop
+
+
+def test_a_stop_of_what_does_not_run_is_done_and_asks_nobody() -> None:
+    host = Host(libvirtd="hung")
+    outcome, took = stopping(host)
+    assert outcome.code == codes.SUCCESS
+    assert took == 0
+    assert host.deeds == []
+
+
+def test_a_guest_that_listens_is_only_asked() -> None:
+    host = Host(obedient())
+    outcome, took = stopping(host)
+    assert (outcome.code, host.deeds) == (codes.SUCCESS, ["acpi"])
+    assert took < 6
+
+
+def test_a_guest_that_does_not_listen_is_asked_again_and_then_destroyed() -> None:
+    host = Host(obedient(acpi=NEVER))
+    outcome, took = stopping(host)
+    assert outcome.code == codes.SUCCESS
+    assert host.deeds == ["acpi"] * 7 + ["destroy"]
+    assert 60 < took < 75
+
+
+def test_without_libvirtd_the_guest_is_asked_through_its_emulator_and_ended_when_it_is_off() -> None:
+    host = Host(obedient(), libvirtd="dead")
+    outcome, took = stopping(host)
+    assert (outcome.code, host.deeds) == (codes.SUCCESS, ["powerdown", "quit"])
+    assert took < 8
+
+
+def test_without_libvirtd_a_deaf_guest_is_quit() -> None:
+    host = Host(obedient(powerdown=NEVER), libvirtd="dead")
+    outcome, _took = stopping(host)
+    assert outcome.code == codes.SUCCESS
+    assert set(host.deeds[:-1]) == {"powerdown"}
+    assert host.deeds[-1] == "quit"
+
+
+def test_under_a_hung_libvirtd_which_holds_the_socket_the_signals_come_soon() -> None:
+    host = Host(obedient(), libvirtd="hung")
+    outcome, took = stopping(host)
+    assert (outcome.code, host.deeds) == (codes.SUCCESS, ["term"])
+    assert took < 40
+
+
+def test_an_emulator_that_ignores_all_but_the_last_is_killed_in_time() -> None:
+    for libvirtd in ("well", "dead", "hung"):
+        host = Host(Guest(kill=0.5), libvirtd=libvirtd)
+        outcome, took = stopping(host)
+        assert outcome.code == codes.SUCCESS, libvirtd
+        assert host.deeds[-1] == "kill"
+        assert took < 115
+
+
+def test_forced_means_not_asked() -> None:
+    host = Host(obedient())
+    outcome, took = stopping(host, force=True)
+    assert (outcome.code, host.deeds) == (codes.SUCCESS, ["destroy"])
+    assert took < 1
+
+
+@pytest.mark.parametrize("state", ["paused", "crashed", "pmsuspended"])
+def test_a_guest_that_cannot_hear_is_not_asked(state: str) -> None:
+    host = Host(obedient())
+    host.known = Answer(libvirt.KNOWN, state=state, uuid=UUID, name="web1")
+    assert (
+        domain_stop.steps(Seen(Identity(UUID), [host.guests[0].process()]), host.known, False)
+        == domain_stop.FORCE
+    )
+    outcome, took = stopping(host)
+    assert outcome.code == codes.SUCCESS
+    assert "acpi" not in host.deeds
+    assert took < 2
+
+
+def test_an_emulator_that_was_stopped_is_let_go_on_before_it_is_asked() -> None:
+    guest = obedient()
+    guest.state = "T"
+    host = Host(guest)
+    outcome, _took = stopping(host)
+    assert (outcome.code, host.deeds) == (codes.SUCCESS, ["cont", "acpi"])
+
+
+def test_an_emulator_in_the_kernel_is_named_at_once_and_the_stop_fails_honestly() -> None:
+    guest = Guest()
+    guest.state = "D"
+    guest.waits_for = "blocked in the kernel in fuse_wait; it holds open /srv/vm/web1.raw"
+    host = Host(guest)
+    outcome, took = stopping(host)
+    assert outcome.code == codes.GENERIC
+    assert "fuse_wait" in outcome.reason
+    assert len(host.warnings) == 1
+    assert "/srv/vm/web1.raw" in host.warnings[0]
+    assert host.deeds.count("kill") > 5
+    assert 110 < took <= 116
+
+
+def test_the_stop_goes_on_when_the_kernel_lets_the_emulator_go() -> None:
+    guest = Guest(kill=3.0)
+    guest.waits_for = "blocked in the kernel in fuse_wait"
+    assert stopping(Host(guest))[0].code == codes.SUCCESS
+
+
+@pytest.mark.parametrize("seconds", [4.0, 18.0, 27.0, 55.0, 115.0])
+@pytest.mark.parametrize("libvirtd", ["well", "dead", "hung"])
+def test_a_stop_keeps_its_deadline(seconds: float, libvirtd: str) -> None:
+    _outcome, took = stopping(Host(Guest(), libvirtd=libvirtd), seconds)
+    assert took <= seconds + 0.5
+
+
+@pytest.mark.parametrize("known", ["uuid", "record"])
+def test_a_stop_needs_no_definition(known: str) -> None:
+    host = Host(obedient(), xml=None)
+    if known == "record":
+        host.kept["web1"] = Record(UUID, "web1", 100, 1000)
+    outcome, _took = stopping(host, uuid=UUID if known == "uuid" else "")
+    assert (outcome.code, host.deeds) == (codes.SUCCESS, ["acpi"])
+    assert host.kept == {}
+
+
+def test_a_stop_of_nobody_knows_whom_fails_and_touches_nothing() -> None:
+    host = Host(obedient(), xml=None)
+    outcome, took = stopping(host, 30.0)
+    assert outcome.code == codes.GENERIC
+    assert "set uuid= or mount the share" in outcome.reason
+    assert host.deeds == []
+    assert took >= 30
+
+
+def test_a_stop_without_sight_of_the_processes_is_no_success() -> None:
+    host = Host()
+    host.proc_broken = "no answer"
+    assert stopping(host, 30.0)[0].code == codes.GENERIC
+
+
+def test_a_stop_that_loses_sight_of_the_processes_is_no_success() -> None:
+    host = Host(obedient(acpi=1.0))
+    world = host.world()
+    looks = iter([host.all()])
+    host.all = lambda timeout=5.0: next(looks)  # type: ignore[method-assign,assignment]
+
+    def blind(timeout: float = 5.0) -> tuple[Process, ...]:
+        found = next(looks, None)
+        if found is None:
+            raise CannotAsk("no answer")
+        return found
+
+    host.all = blind  # type: ignore[method-assign]
+    assert domain_stop.stop(world, host.deadline(30.0), False).code == codes.GENERIC
+
+
+def test_a_stop_ends_every_emulator_of_the_domain_and_no_other() -> None:
+    other = Guest(300, OTHER, "db1", term=0.0, kill=0.0)
+    host = Host(obedient(acpi=NEVER), Guest(101, destroy=NEVER, term=0.1), other)
+    outcome, _took = stopping(host)
+    assert outcome.code == codes.SUCCESS
+    assert host.living() == [other]
+
+
+def test_libvirtd_dying_in_the_middle_does_not_stop_the_stop() -> None:
+    host = Host(obedient(acpi=NEVER))
+    world = host.world()
+    plain = host.pause
+
+    def pause(seconds: float) -> None:
+        plain(seconds)
+        if host.now > 1003:
+            host.libvirtd = "dead"
+
+    world.pause = pause
+    assert domain_stop.stop(world, host.deadline(115), False).code == codes.SUCCESS
+    assert host.deeds == ["acpi", "powerdown", "quit"]
+
+
+def test_a_contradiction_never_stops_a_stop() -> None:
+    host = Host(obedient())
+    assert stopping(host, uuid=OTHER)[0].code == codes.SUCCESS
+    assert host.deeds == ["acpi"]
