@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a lab node has that Debian's packages do not bring: the cluster's configuration and a container's needs.
 
-Pure: names and addresses in, files out.
+Decides their content; `write` alone touches a disk.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from backstay.errors import CannotAsk
 from backstay.lab.layout import GATEWAY, Layout
 
 CLUSTER = "backstay-lab"
@@ -64,15 +66,23 @@ PACEMAKER = """\
 PCMK_debug=no
 PCMK_logfile=/var/log/pacemaker/pacemaker.log
 """
+# Nobody can be DC before the first nodes are up, so the 20 s of waiting for one are waited for nothing.
+CIB = """\
+<cib admin_epoch="0" epoch="1" num_updates="0" validate-with="pacemaker-3.9"><configuration>
+<crm_config><cluster_property_set id="cib-bootstrap-options">
+<nvpair id="cib-bootstrap-options-dc-deadtime" name="dc-deadtime" value="4s"/>
+</cluster_property_set></crm_config><nodes/><resources/><constraints/></configuration><status/></cib>
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of a node: absolute path, text or bytes, mode."""
+    """A file of a node: absolute path, text or bytes, mode, owner (a user of the node)."""
 
     path: str
     content: str | bytes
     mode: int = 0o644
+    owner: str = "root"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,7 @@ def common(layout: Layout, names: Sequence[str], authkey: bytes, password: str) 
         File("/etc/libvirt/qemu.conf", QEMU, 0o600),
         File("/etc/libvirt/libvirtd.conf", LIBVIRTD),
         File("/etc/default/pacemaker", PACEMAKER),
+        File("/var/lib/pacemaker/cib/cib.xml", CIB, 0o600, "hacluster"),
         File("/etc/systemd/journald.conf.d/lab.conf", JOURNALD),
         File("/etc/systemd/system.conf.d/lab.conf", SYSTEMD),
     )
@@ -151,3 +162,16 @@ def write(root: Path, entries: Sequence[Entry]) -> None:
         content = entry.content
         target.write_bytes(content.encode() if isinstance(content, str) else content)
         target.chmod(entry.mode)
+        if entry.owner != "root":
+            os.chown(target, *_ids(root, entry.owner))
+
+
+def _ids(root: Path, user: str) -> tuple[int, int]:
+    """The numbers of a user in a root, which are not those of the machine."""
+    for line in (root / "etc/passwd").read_text().splitlines():
+        fields = line.split(":")
+        if fields[0] == user:
+            return int(fields[2]), int(fields[3])
+    raise CannotAsk(
+        f"the lab's Debian root has no user {user}", hint="remove it from the cache; it is built again"
+    )

@@ -47,7 +47,7 @@ class Node:
                 f"{self.name} is off", hint=f"switch it on through its BMC ({self.places.bmc_address})"
             )
         words = ["/bin/bash", "-c", command] if isinstance(command, str) else list(command)
-        return ["nsenter", f"--target={leader}", "--all", "--wd=/", "--", *words]
+        return ["nsenter", f"--target={leader}", "--all", "--", *words]
 
     def run(self, command: str | Sequence[str], timeout: float = 30.0, stdin: str = "") -> Completed:
         """Run a command in the node to its end; `timeout` in seconds. Raises CannotAsk, ProcessTimedOut."""
