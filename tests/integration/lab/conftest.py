@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
 from backstay.host.clock import Deadline, until
 from backstay.lab import guest, witness
 from backstay.lab.layout import Layout

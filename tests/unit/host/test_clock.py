@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from backstay.host import clock
 from backstay.host.clock import Deadline, NotYet, TimedOut, until
 

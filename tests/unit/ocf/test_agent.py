@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from backstay.ocf.agent import Action, Agent
 from backstay.ocf.context import Call, Context
 from backstay.ocf.outcome import Outcome, running

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from backstay.errors import CannotAsk
 from backstay.ocf import failure
 from backstay.ocf.codes import DEGRADED, GENERIC

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from backstay.ocf import codes, outcome
 
 

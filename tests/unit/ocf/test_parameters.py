@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from backstay.ocf.codes import NOT_CONFIGURED
 from backstay.ocf.parameters import (
     BadParameter,
