@@ -19,6 +19,7 @@ from tests.unit.style.source import (
     functions,
     imports,
     mutable_names,
+    outside_of_main,
     raises_on,
     worldly,
 )
@@ -63,10 +64,9 @@ GUARDS = frozenset(
         f"{LIBRARY}cli/__init__.py",
     }
 )
-# A process each: the agent, the fence agent, the command, and the child in which libvirt is asked. The lab starts more
-# of them (a BMC, a witness), and each of those has its guard in its own main module.
+# A process each: the agent, the fence agent, the command, and the child in which libvirt is asked. A module that is run
+# by itself (a healer, a BMC, a witness) has its guard in its `main`.
 MAY_CATCH_ALL = (GUARDS - {f"{LIBRARY}ocf/log.py"}) | {f"{LIBRARY}host/child.py"}
-GUARD_FILES = re.compile(rf"{LIBRARY}(lab|cli)/(.+/)?__main__\.py$")
 
 VAGUE_NAMES = frozenset({"common", "helper", "helpers", "lib", "misc", "stuff", "tools", "util", "utils"})
 SPDX = "SPDX-License-Identifier: GPL-2.0-or-later"
@@ -155,9 +155,9 @@ def public_things_have_docstrings(source: Source) -> Iterator[Finding]:
 
 def only_guards_catch_everything(source: Source) -> Iterator[Finding]:
     """`except Exception` and wider belong to the one guard of a process, unless they end with `raise`."""
-    if not source.is_library or source.path in MAY_CATCH_ALL or GUARD_FILES.match(source.path):
+    if not source.is_library or source.path in MAY_CATCH_ALL:
         return
-    for node in ast.walk(source.tree):
+    for node in outside_of_main(source.tree):
         if isinstance(node, ast.ExceptHandler) and catches_all(node.type) and not raises_on(node):
             yield Finding(node.lineno, "catches everything; only the entry guard of a process may")
         suppresses = isinstance(node, ast.Call) and dotted(node.func).endswith("suppress")

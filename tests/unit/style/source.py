@@ -104,6 +104,14 @@ def running(node: ast.AST) -> Iterator[ast.AST]:
         yield from running(child)
 
 
+def outside_of_main(tree: ast.Module) -> Iterator[ast.AST]:
+    """Every node, but not the function `main` of a module that is run by itself."""
+    runs = any(isinstance(node, ast.If) and "__name__" in ast.unparse(node.test) for node in tree.body)
+    for statement in tree.body:
+        if not (runs and isinstance(statement, ast.FunctionDef) and statement.name == "main"):
+            yield from ast.walk(statement)
+
+
 def functions(source: Source) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     if source.is_python:
         for node in ast.walk(source.tree):

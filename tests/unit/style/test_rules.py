@@ -10,6 +10,7 @@ from tests.unit.style.source import Source
 
 LICENCE = "# SPDX-License-Identifier: GPL-2.0-or-later\n"
 LONG = "def long() -> None:\n" + "    pass\n" * 60
+CAUGHT = "def main() -> None:\n    try: f()\n    except Exception: pass\n"
 # Put together here, so that the rule about words does not find them in this file.
 MAS = "Mas" + "ter"
 TODO = "TO" + "DO"
@@ -47,6 +48,7 @@ PLANTED = [
     (rules.public_things_have_docstrings, "cib/a.py", '"""D."""\ndef f() -> None: ...', 2, "f has no docstring"),
     (rules.public_things_have_docstrings, "cib/a.py", '"""D."""\nclass C: ...', 2, "C has no docstring"),
     (rules.only_guards_catch_everything, "cib/a.py", "try: f()\nexcept Exception: pass", 2, "catches everything"),
+    (rules.only_guards_catch_everything, "cib/a.py", CAUGHT, 3, "catches everything"),
     (rules.only_guards_catch_everything, "cib/a.py", "try: f()\nexcept: pass", 2, "catches everything"),
     (rules.only_guards_catch_everything, "cib/a.py", "try: f()\nexcept (OSError, BaseException): pass", 2, "catches"),
     (rules.only_guards_catch_everything, "lab/a.py", "with contextlib.suppress(Exception): f()", 1, "suppresses"),
@@ -94,7 +96,11 @@ GOOD = [
     (rules.only_guards_catch_everything, "ocf/runtime.py", "try: f()\nexcept Exception: pass"),
     (rules.only_guards_catch_everything, "cib/a.py", "try: f()\nexcept (OSError, ValueError): pass"),
     (rules.only_guards_catch_everything, "cib/a.py", "try: f()\nexcept Exception:\n    g()\n    raise"),
-    (rules.only_guards_catch_everything, "lab/bmc/__main__.py", "try: f()\nexcept Exception: pass"),
+    (
+        rules.only_guards_catch_everything,
+        "lab/bmc/__main__.py",
+        f"{CAUGHT}if __name__ == '__main__':\n    main()",
+    ),
     (rules.nothing_is_global, "cib/a.py", "NAMES = {}\n__all__ = ['a']\nplain = (1, 2)"),
     (rules.names_say_something, "lab/network.py", ""),
     (rules.a_licence_is_named, "cib/a.py", LICENCE),
