@@ -292,9 +292,9 @@ def _recall(host: Host) -> Memory:
 
 
 def _note_look(memory: Memory, look: Daemon | None) -> None:
-    memory.pid, memory.start, memory.ticks, memory.blocked = 0, 0, 0, ""
+    memory.pid, memory.start, memory.ticks, memory.when, memory.blocked = 0, 0, 0, 0.0, ""
     if look:
-        memory.pid, memory.start, memory.ticks = look.pid, look.start, look.ticks
+        memory.pid, memory.start, memory.ticks, memory.when = look.pid, look.start, look.ticks, look.when
         memory.blocked = " ".join(look.blocked)
 
 
@@ -303,7 +303,7 @@ def _earlier(memory: Memory) -> Daemon | None:
         return None
     from backstay.host.daemon import Daemon
 
-    return Daemon(memory.pid, memory.start, memory.ticks, tuple(memory.blocked.split()))
+    return Daemon(memory.pid, memory.start, memory.ticks, memory.when, tuple(memory.blocked.split()))
 
 
 def validate(context: Context[LibvirtdParameters]) -> Outcome:

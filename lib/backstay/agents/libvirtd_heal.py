@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The healer: a transient service that the monitor starts beside itself, at most one at a time.
 
-    python3 -I -m backstay.agents.libvirtd_heal start|abort ANSWER_WITHIN SECONDS
+    python3 -I -m backstay.agents.libvirtd_heal start|abort|overdue ANSWER_WITHIN SECONDS PID START TICKS WHEN
 
-Decides the next step from a fresh look, every time anew: it never acts on what the monitor saw. systemd restarts an
+Decides the next step from a fresh look, every time anew. The last four are the monitor's last look at a daemon that
+does not answer; it is hung only if it still does not answer and made no progress since. systemd restarts an
 aborted libvirtd by itself, and its sockets start one that ended, so the healer follows systemd's job and starts
 something only when nothing is under way. It never outlives SECONDS and never touches a guest.
 """
@@ -16,14 +17,13 @@ from backstay.agents import libvirtd_health as health
 from backstay.agents.libvirtd_observe import RESERVE, SYSTEMD_TIME, observe
 from backstay.errors import BackstayError
 from backstay.host.clock import Deadline
+from backstay.host.daemon import Daemon
 from backstay.host.libvirtd import Host
 from backstay.ocf.log import Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from backstay.host.daemon import Daemon
 
 CORE_TIME = 10.0  # seconds that an aborted daemon gets to write its core and to end
 DEATH = 3.0  # seconds after SIGKILL
@@ -32,19 +32,28 @@ BETWEEN_STARTS = 5.0  # seconds, so that a broken binary is not started in a loo
 JOB_LOOK = 0.5
 
 
-def heal(host: Host, how: str, answer_within: float, deadline: Deadline, say: Callable[[str], None]) -> bool:
+def heal(
+    host: Host,
+    how: str,
+    answer_within: float,
+    deadline: Deadline,
+    earlier: Daemon | None,
+    say: Callable[[str], None],
+) -> bool:
     """Work until libvirtd answers (True), until nothing can be done, or until the deadline (False)."""
+    permitted = health.PERMITTED[health.START if how == health.START else health.ABORT]
     while not deadline.expired:
         # the time that two questions need is given even when less of the deadline is left
         looking = Deadline(max(deadline.left(), 2 * answer_within + 2 * SYSTEMD_TIME + RESERVE))
-        seen = observe(host, answer_within, looking)
+        seen = observe(host, answer_within, looking, earlier)
         kind = health.diagnose(seen)
         if kind in health.WELL:
             say("libvirtd answers again")
             return True
         why_not = host.forbidden()
-        remedy = health.REMEDY.get(kind, "")
-        if why_not or (remedy not in health.PERMITTED[how] and kind not in (health.RESTARTING, health.BUSY)):
+        overdue = kind == health.BUSY and how == health.OVERDUE and seen.asked > 1
+        remedy = health.ABORT if overdue else health.REMEDY.get(kind, "")
+        if why_not or (remedy not in permitted and kind not in (health.RESTARTING, health.BUSY)):
             say(f"not healing: {why_not or health.describe(kind, seen)}")
             return False
         if remedy == health.START:
@@ -53,6 +62,7 @@ def heal(host: Host, how: str, answer_within: float, deadline: Deadline, say: Ca
             remedy == health.ABORT and seen.after is not None and not _abort(host, seen.after, deadline, say)
         ):
             return False
+        earlier = seen.after
         host.pause(POLL)
     say("libvirtd could not be healed in time")
     return False
@@ -101,12 +111,21 @@ def _gone(host: Host, daemon: Daemon, deadline: Deadline) -> bool:
         host.pause(0.1)
 
 
+def _looked(words: list[str]) -> Daemon | None:
+    pid, start, ticks, when = (float(word) for word in words)
+    return Daemon(int(pid), int(start), int(ticks), when) if pid else None
+
+
 def main() -> int:
     """Heal as the arguments say; the monitor looks at libvirtd, not at the exit code."""
     journal = Log("heal-libvirtd")
     try:
         how, answer_within, budget = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
-        return 0 if heal(Host(), how, answer_within, Deadline(budget), journal.note) else 1
+        return (
+            0
+            if heal(Host(), how, answer_within, Deadline(budget), _looked(sys.argv[4:]), journal.note)
+            else 1
+        )
     except BackstayError as error:
         journal.error(f"libvirtd is not healed: {error}")
     except Exception as error:  # noqa: BLE001  (the one guard of this process)

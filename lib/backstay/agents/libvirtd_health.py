@@ -28,6 +28,7 @@ WELL = (HEALTHY, SLOW)
 PATIENT = (STOPPED, UNASKED)  # never healed and never given up: somebody's decision, or nothing known
 START, ABORT = "start", "abort"
 REMEDY = {CRASHED: START, START_LIMIT: START, HUNG: ABORT, DEAF: ABORT}
+OVERDUE = "overdue"  # told to the healer instead of ABORT: abort it even though it works on something
 PERMITTED = {"never": (), "start": (START,), "abort": (START, ABORT)}  # by the parameter `heal`
 LIMITS = ("start-limit-hit", "service-start-limit-hit", "trigger-limit-hit")
 
@@ -99,11 +100,12 @@ def _down(service: Unit, sockets: Sequence[Unit]) -> str:
 
 def _silent(seen: Seen) -> str:
     before, after = seen.before, seen.after
-    if before is None or after is None or (before.pid, before.start) != (after.pid, after.start):
+    if before is None or after is None or not after.same_as(before):
         return BUSY  # one look says nothing about progress
     if before.blocked and after.blocked:
         return BLOCKED
-    return BUSY if after.ticks - before.ticks > IDLE_TICKS else HUNG
+    idle = IDLE_TICKS + (after.when - before.when) * IDLE_SHARE / TICK
+    return BUSY if after.ticks - before.ticks > idle else HUNG
 
 
 def describe(kind: str, seen: Seen) -> str:
@@ -188,15 +190,16 @@ def decide(
     if forbidden:
         return Decision(WAIT, why=forbidden)
     late = lasting >= budget
-    # what never answers while it burns CPU for the whole budget is as good as hung
-    remedy = REMEDY.get(HUNG if kind == BUSY and late else kind, "")
+    # what answers nobody for half of the budget is as good as hung, whatever it works on
+    overdue = kind == BUSY and lasting >= budget / 2
+    remedy = ABORT if overdue else REMEDY.get(kind, "")
     if job and remedy == ABORT and lasting < budget * JOB_PATIENCE:
         return Decision(WAIT, why=f"a {job} still advances")
     permitted = remedy if remedy in PERMITTED[heal] else ""
     if recent_heals > HEALS_AT_MOST:
         return Decision(GIVE_UP, why="it was healed too often")
     if late:
-        return Decision(GIVE_UP, permitted)
+        return Decision(GIVE_UP, OVERDUE if permitted and overdue else permitted)
     if permitted:
-        return Decision(HEAL, permitted)
+        return Decision(HEAL, OVERDUE if overdue else permitted)
     return Decision(WAIT, why=f"heal={heal}" if remedy else "")

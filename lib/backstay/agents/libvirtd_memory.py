@@ -9,13 +9,25 @@ from __future__ import annotations
 
 from backstay.ocf.context import number
 
-FIELDS = ("attribute", "kind", "first", "pid", "start", "ticks", "blocked", "heal", "heals", "alerted")
+FIELDS = (
+    "attribute",
+    "kind",
+    "first",
+    "pid",
+    "start",
+    "ticks",
+    "when",
+    "blocked",
+    "heal",
+    "heals",
+    "alerted",
+)
 
 
 class Memory:
     """The last published attribute, the trouble that lasts (`first` is 0.0 when there is none), and the heals.
 
-    `pid`, `start`, `ticks` and `blocked` are the last look at the daemon; `heal` is when the last heal of this
+    `pid`, `start`, `ticks`, `when` and `blocked` are the last look at the daemon; `heal` is when the last heal of this
     trouble was started, `heals` when each recent one was, `alerted` when an alarm was last raised.
     """
 
@@ -28,6 +40,7 @@ class Memory:
         self.pid = 0
         self.start = 0
         self.ticks = 0
+        self.when = 0.0
         self.blocked = ""
         self.heal = 0.0
         self.heals: tuple[float, ...] = ()
@@ -36,7 +49,7 @@ class Memory:
     def well(self) -> None:
         """Forget the trouble, not how often it was healed."""
         self.kind, self.first, self.heal, self.alerted = "", 0.0, 0.0, 0.0
-        self.pid, self.start, self.ticks, self.blocked = 0, 0, 0, ""
+        self.pid, self.start, self.ticks, self.when, self.blocked = 0, 0, 0, 0.0, ""
 
     def text(self) -> str:
         """Write it down."""
@@ -52,7 +65,7 @@ def read(text: str, now: float) -> Memory:
     memory.attribute = said.get("attribute", "")
     memory.kind = said.get("kind", "")
     memory.blocked = said.get("blocked", "")
-    for name in ("first", "heal", "alerted"):
+    for name in ("first", "when", "heal", "alerted"):
         when = number(said.get(name, ""), 0.0)
         setattr(memory, name, when if when <= now else 0.0)
     for name in ("pid", "start", "ticks"):

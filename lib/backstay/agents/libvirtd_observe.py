@@ -31,22 +31,24 @@ RESERVE = 3.0  # seconds of an action that are kept for what follows from the ob
 
 
 def observe(host: Watched, answer_within: float, deadline: Deadline, earlier: Daemon | None = None) -> Seen:
-    """Ask; when there is no answer, look closer and ask again.
+    """Ask; when there is no answer, look closer, and ask again unless somebody asked in vain before.
 
-    `earlier` is a look at the daemon from before, for when the deadline leaves no time for the second question.
+    `earlier` is a look at the daemon from after an earlier question without an answer.
     Raises CannotAsk when systemd does not answer.
     """
     ping = host.ping(min(answer_within, deadline.left()))
     if ping.kind in ("answered", "unasked", "driverless"):
         return Seen(ping)
     service, sockets = host.units(min(SYSTEMD_TIME, deadline.left()))
-    before = host.look(service.pid)
-    if ping.kind != "silent" or before is None:
-        return Seen(ping, service, sockets, None, before, asked=1)
+    now = host.look(service.pid)
+    if ping.kind != "silent" or now is None:
+        return Seen(ping, service, sockets, None, now, asked=1)
+    if now.same_as(earlier):
+        return Seen(ping, service, sockets, earlier, now, asked=2)
     if deadline.left() < answer_within + SYSTEMD_TIME + RESERVE:
-        return Seen(ping, service, sockets, earlier, before, asked=1)
+        return Seen(ping, service, sockets, None, now, asked=1)
     ping = host.ping(answer_within)
     if ping.kind == "answered":
-        return Seen(ping, service, sockets, before, before, asked=1)
+        return Seen(ping, service, sockets, now, now, asked=1)
     service, sockets = host.units(min(SYSTEMD_TIME, deadline.left()))
-    return Seen(ping, service, sockets, before, host.look(service.pid), asked=2)
+    return Seen(ping, service, sockets, now, host.look(service.pid), asked=2)

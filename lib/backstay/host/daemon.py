@@ -8,6 +8,7 @@ process that got the same pid. Source: proc(5), pidfd_open(2).
 from __future__ import annotations
 
 import os
+import time
 
 from backstay.host.proc import Proc
 
@@ -16,29 +17,40 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 STATE, USER, SYSTEM, START = 0, 11, 12, 19  # fields of /proc/PID/stat after the closing bracket
-STOPPED = "Tt"
+STOPPED = "T"  # by a signal; one that is traced (t) has somebody who looks at it
 
 
 class Daemon:
     """A look at the process. `ticks` is the CPU that it has used, in clock ticks (10 ms on Linux).
 
     `blocked` are the kernel functions in which threads of it wait uninterruptibly (D state); `stopped` says that
-    it was stopped by a signal or a debugger.
+    it was stopped by a signal. `when` is the time of the look, in seconds on the monotonic clock.
     """
 
-    __slots__ = ("blocked", "pid", "start", "stopped", "ticks")
+    __slots__ = ("blocked", "pid", "start", "stopped", "ticks", "when")
 
     def __init__(
-        self, pid: int, start: int, ticks: int, blocked: tuple[str, ...] = (), stopped: bool = False
+        self,
+        pid: int,
+        start: int,
+        ticks: int,
+        when: float,
+        blocked: tuple[str, ...] = (),
+        stopped: bool = False,
     ) -> None:
         self.pid = pid
         self.start = start
         self.ticks = ticks
+        self.when = when
         self.blocked = blocked
         self.stopped = stopped
 
     def __repr__(self) -> str:
         return f"Daemon({self.pid}, ticks={self.ticks}, blocked={self.blocked}, stopped={self.stopped})"
+
+    def same_as(self, other: Daemon | None) -> bool:
+        """Whether the other look was at the same process."""
+        return other is not None and (self.pid, self.start) == (other.pid, other.start)
 
 
 def look(pid: int) -> Daemon | None:
@@ -49,7 +61,9 @@ def look(pid: int) -> Daemon | None:
     process = proc.look(pid, with_arguments=False)
     if process is None:
         return None
-    return Daemon(pid, process.start, ticks(pid), proc.blocked(pid), process.state in STOPPED)
+    return Daemon(
+        pid, process.start, ticks(pid), time.monotonic(), proc.blocked(pid), process.state in STOPPED
+    )
 
 
 def ticks(pid: int) -> int:

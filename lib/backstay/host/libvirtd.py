@@ -33,7 +33,7 @@ INHIBIT = ("/run/backstay/inhibit", "/etc/backstay/inhibit")
 
 
 class Host:
-    """The host that the agent runs on. Methods that ask systemd or the cluster raise CannotAsk; times are in seconds."""
+    """The host that the agent runs on; asking systemd or the cluster raises CannotAsk. Times are in seconds."""
 
     __slots__ = ("_state",)
 
@@ -87,11 +87,21 @@ class Host:
 
         return Systemd().reset_failed(units, timeout)
 
-    def launch_healer(self, how: str, answer_within: float, budget: float, timeout: float) -> bool:
-        """Start the healer without waiting for it; False when the last one still works."""
+    def launch_healer(
+        self,
+        how: str,
+        answer_within: float,
+        budget: float,
+        looked: tuple[int, int, int, float],
+        timeout: float,
+    ) -> bool:
+        """Start the healer without waiting for it; False when the last one still works.
+
+        `looked` are pid, start, ticks and when of the monitor's last look at a daemon that does not answer.
+        """
         from backstay.host.systemd import Systemd
 
-        words = [how, f"{answer_within:g}", f"{budget:g}"]
+        words = [how, f"{answer_within:g}", f"{budget:g}", *map(str, looked)]
         return Systemd().launch(HEALER.removesuffix(".service"), [*HEALER_ARGV, *words], timeout).ok
 
     def publish(self, value: str, timeout: float) -> None:
