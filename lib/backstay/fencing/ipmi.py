@@ -203,7 +203,7 @@ def bring(goal: Power, bmc: Switch, device: Device, limits: Limits) -> str:
     begin = time.monotonic()
     end = reach(goal, bmc, limits, time.monotonic, pause)
     if isinstance(end, GiveUp):
-        return wording.not_reached(goal, end.trouble, device, time.monotonic() - begin)
+        return wording.not_reached(goal, end, device, time.monotonic() - begin)
     return ""
 
 

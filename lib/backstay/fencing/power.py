@@ -60,15 +60,15 @@ class State:
     last_asked: float | None = None
     just_asked: bool = False  # the last call was a command
 
-    def looked(self, answer: Power | Trouble, now: float) -> State:
-        """The state after a look that ended at `now`."""
+    def looked(self, answer: Power | Trouble, begun: float, now: float) -> State:
+        """The state after a look from `begun` to `now`."""
         if isinstance(answer, Trouble):
-            since = now if self.troubled_since is None else self.troubled_since
+            since = begun if self.troubled_since is None else self.troubled_since
             return replace(self, now=now, seen=None, trouble=answer, troubled_since=since, just_asked=False)
         return replace(self, now=now, seen=answer, trouble=None, troubled_since=None, just_asked=False)
 
     def switched(self, answer: Trouble | None, begun: float, now: float) -> State:
-        """The state after a command that was sent at `begun`."""
+        """The state after a command that was sent at `begun` and answered, or not, until `now`."""
         since = None if answer is None else begun if self.troubled_since is None else self.troubled_since
         return replace(
             self,
@@ -92,9 +92,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """It was not reached. `trouble` says why; None: the command was accepted, and nothing came of it."""
+    """It was not reached. `trouble` says why; None: the command was accepted, and nothing came of it.
+
+    `accepted`: some command was, so with a trouble nobody knows what came of it.
+    """
 
     trouble: Trouble | None
+    accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +141,10 @@ def _troubled(state: State, trouble: Trouble, limits: Limits) -> Step:
     if state.just_asked and trouble.code == NOT_NOW:
         return Look()  # it may be dark already: only a look can tell
     if not passing(trouble):
-        return GiveUp(trouble)
+        return GiveUp(trouble, bool(state.accepted))
     troubled_for = state.now - (state.now if state.troubled_since is None else state.troubled_since)
     if state.now >= limits.total or (not state.accepted and troubled_for >= limits.patience):
-        return GiveUp(trouble)
+        return GiveUp(trouble, bool(state.accepted))
     if state.just_asked and trouble.kind is not Kind.REFUSED:
         return Look()  # it may have been carried out, and only its answer was lost
     return Ask(limits.retry) if state.just_asked else Look(limits.retry)
@@ -153,14 +157,14 @@ def _still_there(state: State, limits: Limits) -> Step:
     refusal = state.refusal
     waited = state.now - (state.now if state.first_asked is None else state.first_asked)
     if state.now >= limits.total or waited >= limits.power:
-        return GiveUp(refusal)
+        return GiveUp(refusal, bool(state.accepted))
     if refusal is None:
         again = state.accepted == 1 and waited >= limits.power / 2
         return Ask() if again else Look(limits.poll)
     if refusal.code == NOT_NOW and state.goal is Power.OFF:
-        return GiveUp(refusal)
+        return GiveUp(refusal, bool(state.accepted))
     if refusal.kind is Kind.UNANSWERED and state.asked >= limits.unanswered:
-        return GiveUp(refusal)
+        return GiveUp(refusal, bool(state.accepted))
     return Ask(limits.retry)
 
 
@@ -185,7 +189,7 @@ def reach(
         sent = clock() - begin
         if isinstance(step, Look):
             answer = switch.power(call)
-            state = state.looked(answer, clock() - begin)
+            state = state.looked(answer, sent, clock() - begin)
         else:
             refused = switch.switch(goal, call)
             state = state.switched(refused, sent, clock() - begin)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from backstay.fencing.power import GiveUp
 from backstay.host.ipmitool import Kind, Power, Trouble
 
 # Completion codes (IPMI 2.0, table 5-2) in words that nobody mistakes for a time limit of ours.
@@ -80,13 +81,19 @@ def completion(code: int | None) -> str:
     return f"IPMI completion code 0x{code:02x}: {CODE_WORDS.get(code, 'defined by its maker')}"
 
 
-def not_reached(goal: Power, trouble: Trouble | None, device: Device, waited: float) -> str:
+def not_reached(goal: Power, end: GiveUp, device: Device, waited: float) -> str:
     """Why a power off or on did not come about. `waited` is in seconds."""
+    trouble = end.trouble
     if trouble is None:
         return (
             f"timed out waiting for {device.machine} to be powered {goal.value}: {device.bmc} accepted the command, "
             f"but {waited:.0f} s later the power is still {'on' if goal is Power.OFF else 'off'}; "
             "look at the machine, and restart its BMC"
+        )
+    if end.accepted:
+        return (
+            f"whether {device.machine} is powered {goal.value} is not known: {device.bmc} accepted the command, "
+            f"but since then {cause(trouble, device, 'read the power state')}"
         )
     return f"{device.machine} was not powered {goal.value}: {cause(trouble, device, f'power {goal.value}')}"
 
@@ -108,7 +115,7 @@ def cause(trouble: Trouble, device: Device, deed: str) -> str:
             f"{bmc} does not answer on UDP port {device.port}",
             "check its power, its cable and every firewall on the way",
         ),
-        Kind.SLOW: (f"{bmc} answers too slowly for a session", "raise ipmitool_timeout"),
+        Kind.SLOW: (f"{bmc} answers too slowly for a session", "let ipmitool wait longer for each packet"),
         Kind.UNANSWERED: (
             f"{bmc} opens a session but leaves the request to {deed} unanswered",
             "restart the BMC",
@@ -139,5 +146,5 @@ def _refused(trouble: Trouble, device: Device, deed: str) -> str:
     why = completion(trouble.code) if trouble.code is not None else trouble.said
     then = ADVICE.get(trouble.code or 0, "see the BMC's own log")
     if trouble.code == 0xD4:
-        return f"the account {device.user} may not {deed} at {device.bmc} ({why}); {then}"
+        return f"the account {device.user} may not {deed} ({why}) at {device.bmc}; {then}"
     return f"{device.bmc} refused to {deed} ({why}); {then}"

@@ -236,7 +236,7 @@ class Ipmitool:
             self._trace(f"{' '.join(argv)}: killed after {timeout:.1f} s")
             return Trouble(Kind.SILENT, None, f"no complete answer within {timeout:.1f} s")
         except ToolMissing as missing:
-            return Trouble(Kind.TOOL, None, f"{missing}; {missing.hint}")
+            return Trouble(Kind.TOOL, None, str(missing))
         waited = time.monotonic() - begin
         self._trace(f"{' '.join(argv)}: exit code {done.returncode} after {waited:.2f} s: {last_words(done)}")
         return done, waited

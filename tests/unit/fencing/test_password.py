@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where a password comes from, and that it arrives whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstay.errors import BadInput, CannotAsk
+from backstay.fencing import password
+from backstay.fencing.ipmi import PARAMETERS
+from backstay.fencing.parameters import Values
+from backstay.host.process import Completed
+
+
+def find(run=None, **given):
+    return password.find(Values(given, PARAMETERS), run)
+
+
+@pytest.mark.parametrize("text", ["simple", " blanks around ", "'quotes' \"both\"", "", "=#;$(x)"])
+def test_a_parameter_is_taken_as_it_is(text):
+    assert find(password=text) == text
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"secret\n", "secret"),
+        (b"secret", "secret"),
+        (b" se cret \n", " se cret "),
+        (b"secret\r\n", "secret"),
+        (b"first\nsecond\n", "first"),
+        (b"", ""),
+    ],
+)
+def test_the_first_line_of_a_file(tmp_path, content, expected):
+    file = tmp_path / "password"
+    file.write_bytes(content)
+    assert find(password_file=str(file), password="other") == expected
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(CannotAsk, match=r"the password file .*gone cannot be read: No such file"):
+        find(password_file=str(tmp_path / "gone"))
+
+
+def test_a_script_comes_first():
+    calls = []
+
+    def run(argv, timeout):
+        calls.append((argv, timeout))
+        return Completed(argv, 0, "from script\n", "")
+
+    assert find(run, password_script="/usr/bin/tool --of 'n 2'", password_file="/x") == "from script"
+    assert calls == [(["/usr/bin/tool", "--of", "n 2"], 5.0)]
+
+
+def test_a_failing_script_says_nothing_of_its_output():
+    with pytest.raises(CannotAsk, match="failed with exit code 3") as caught:
+        find(lambda argv, timeout: Completed(argv, 3, "s3cret", "s3cret"), password_script="/s")
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["x" * 21, "ä" * 11, "a\0b"])
+def test_what_no_bmc_can_have_is_refused(text):
+    with pytest.raises(BadInput) as caught:
+        password.checked(text)
+    assert text not in str(caught.value)

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The guard: an exit code and one line for every failure, no secret anywhere, and the actions' meaning."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import pytest
+
+from backstay.errors import CannotAsk
+from backstay.fencing import ipmi
+from backstay.fencing.agent import Call
+from backstay.fencing.metadata import render
+from backstay.fencing.protocol import converse
+from backstay.host.ipmitool import Kind, Power, Trouble
+
+GOOD = "ip=10.0.0.2\nusername=fencer\npassword=s3cret word\nnodename=n2\nplug=n2\n"
+
+
+class Spoken:
+    """What one run said."""
+
+    def __init__(self, agent, text: str = "", argv: tuple[str, ...] = ()) -> None:
+        out, err = io.StringIO(), io.StringIO()
+        self.log: list[str] = []
+        self.code = converse(agent, argv, text.encode, out, err, lambda _name, line: self.log.append(line))
+        self.out, self.err = out.getvalue(), err.getvalue()
+
+    @property
+    def errors(self) -> list[str]:
+        return self.err.splitlines()
+
+
+def agent_that(run):
+    return dataclasses.replace(ipmi.AGENT, run=run)
+
+
+def test_an_understood_failure_is_one_line_and_one():
+    def fail(call: Call) -> int:
+        raise CannotAsk("the moon is\nnot there", hint="wait")
+
+    spoken = Spoken(agent_that(fail), GOOD + "action=off\n")
+    assert (spoken.code, spoken.errors) == (1, ["fence_backstay_ipmi: the moon is not there; wait"])
+    assert spoken.log == []
+
+
+def test_a_defect_is_one_line_and_a_traceback_without_the_password():
+    def fail(call: Call) -> int:
+        raise NameError(f"what is {call.values.text('password')}")
+
+    spoken = Spoken(agent_that(fail), GOOD + "action=off\n")
+    assert spoken.code == 1
+    assert len(spoken.errors) == 1
+    assert "off failed because the agent itself is broken (NameError: what is [hidden])" in spoken.err
+    assert any("NameError" in line for line in spoken.log)
+    assert "s3cret" not in spoken.err + "".join(spoken.log)
+
+
+def test_a_password_that_was_found_later_is_hidden_too():
+    def fail(call: Call) -> int:
+        call.hide("f0und")
+        raise ValueError("f0und and more")
+
+    assert "f0und" not in Spoken(agent_that(fail), GOOD).err
+
+
+def test_a_settled_answer_survives_a_defect():
+    def fail(call: Call) -> int:
+        call.settle(0)
+        raise NameError("on")
+
+    spoken = Spoken(agent_that(fail), GOOD + "action=reboot\n")
+    assert spoken.code == 0
+    assert "broken" in spoken.err
+
+
+@pytest.mark.parametrize("words", ["imed out", "imeout"])
+def test_a_defect_does_not_look_like_a_lapse_of_time(words):
+    def fail(call: Call) -> int:
+        raise NameError("x")
+
+    assert words not in Spoken(agent_that(fail), GOOD).err
+
+
+@pytest.mark.parametrize("text", ["action=metadata\n", "action=meta-data\n", "option=metadata\n"])
+def test_metadata_needs_nothing(text):
+    spoken = Spoken(agent_that(None), text)
+    assert (spoken.code, spoken.err) == (0, "")
+    assert spoken.out == render(ipmi.AGENT)
+
+
+def test_metadata_by_option():
+    assert Spoken(agent_that(None), argv=("-o", "metadata")).out == render(ipmi.AGENT)
+
+
+def test_the_metadata_are_as_recorded(golden):
+    golden("fence_backstay_ipmi.xml", render(ipmi.AGENT))
+
+
+def test_help_and_version():
+    assert "--password-script" in Spoken(agent_that(None), argv=("--help",)).out
+    assert Spoken(agent_that(None), argv=("-V",)).out.startswith("fence_backstay_ipmi ")
+    assert "--ipport" in Spoken(agent_that(None), "action=manpage\n").out
+
+
+def test_an_unknown_action_says_so_in_words_that_pacemaker_knows():
+    spoken = Spoken(ipmi.AGENT, GOOD + "action=cycle\n")
+    assert spoken.code == 1
+    assert "unsupported action 'cycle'" in spoken.err
+
+
+def test_an_unknown_option_is_one_line():
+    spoken = Spoken(ipmi.AGENT, argv=("--nonsense",))
+    assert (spoken.code, len(spoken.errors)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("more", "wrong"),
+    [
+        ("", ""),
+        ("unknown_key=1\n", ""),
+        ("cipher=3\nprivlvl=administrator\nlanplus=1\n", ""),
+        ("ip=\n", "ip is not given"),
+        ("username=\n", "username is not given"),
+        ("password=\n", "no password is given"),
+        ("password=\npassword_file=/etc/x\n", ""),
+        ("password=123456789012345678901\n", "the password has 21 bytes"),
+        ("cipher=0\n", "cipher must be a number from 1 to 254, not '0'"),
+        ("privlvl=user\n", "the role user may not switch power"),
+        ("lanplus=0\n", "lanplus=0 (IPMI 1.5) is not offered"),
+        ("method=cycle\n", "method must be onoff, not 'cycle'"),
+        ("power_timeout=soon\n", "power_timeout must be a number"),
+    ],
+)
+def test_validation(more, wrong):
+    spoken = Spoken(ipmi.AGENT, GOOD + "action=validate-all\n" + more)
+    assert spoken.code == (1 if wrong else 0)
+    assert wrong in spoken.err
+    assert len(spoken.errors) == (1 if wrong else 0)
+    assert "s3cret" not in spoken.err
+
+
+@pytest.mark.parametrize(("plug", "listed"), [("plug=n2\n", "n2,\n"), ("port=n3\nplug=\n", ""), ("", "")])
+def test_list_names_the_host_that_is_configured(plug, listed):
+    spoken = Spoken(ipmi.AGENT, f"ip=1\nusername=x\npassword=y\naction=list\n{plug}")
+    assert (spoken.code, spoken.out) == (0, listed)
+
+
+class Bmc:
+    """A switch whose answers are given; it has no delays of its own."""
+
+    def __init__(self, *looks: Power | Trouble, command: Trouble | None = None) -> None:
+        self.looks = list(looks)
+        self.command = command
+        self.sent: list[Power] = []
+
+    def power(self, timeout: float) -> Power | Trouble:
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+    def switch(self, wanted: Power, timeout: float) -> Trouble | None:
+        self.sent.append(wanted)
+        return self.command
+
+
+@pytest.fixture
+def with_bmc(monkeypatch):
+    def run(bmc: Bmc, text: str) -> Spoken:
+        monkeypatch.setattr(ipmi, "bmc_of", lambda call, device: bmc)
+        monkeypatch.setattr(ipmi, "pause", lambda seconds: None)
+        return Spoken(ipmi.AGENT, GOOD + text)
+
+    return run
+
+
+OFF, ON = Power.OFF, Power.ON
+DENIED = Trouble(Kind.REFUSED, 0xD4)
+
+
+@pytest.mark.parametrize(
+    ("action", "bmc", "code", "sent"),
+    [
+        ("status", Bmc(ON), 0, []),
+        ("status", Bmc(OFF), 2, []),
+        ("status", Bmc(DENIED), 1, []),
+        ("monitor", Bmc(ON), 0, []),
+        ("monitor", Bmc(OFF), 0, []),
+        ("monitor", Bmc(Trouble(Kind.PASSWORD)), 1, []),
+        ("off", Bmc(OFF), 0, []),
+        ("off", Bmc(ON, OFF), 0, [OFF]),
+        ("off", Bmc(ON, command=DENIED), 1, [OFF]),
+        ("on", Bmc(OFF, ON), 0, [ON]),
+        ("on", Bmc(OFF, command=DENIED), 1, [ON]),
+        ("reboot", Bmc(ON, OFF, OFF, ON), 0, [OFF, ON]),
+        ("reboot", Bmc(OFF, OFF, ON), 0, [ON]),
+        ("reboot", Bmc(ON, command=DENIED), 1, [OFF]),
+        ("reboot", Bmc(OFF, command=DENIED), 0, [ON]),
+        ("OFF", Bmc(ON, OFF), 0, [OFF]),
+    ],
+)
+def test_what_an_action_does(with_bmc, action, bmc, code, sent):
+    spoken = with_bmc(bmc, f"action={action}\n")
+    assert (spoken.code, bmc.sent) == (code, sent)
+    assert len(spoken.errors) == (0 if code in (0, 2) and bmc.command is None else 1)
+
+
+def test_without_an_action_it_is_a_reboot(with_bmc):
+    bmc = Bmc(ON, OFF, OFF, ON)
+    assert with_bmc(bmc, "").code == 0
+    assert bmc.sent == [OFF, ON]
+
+
+def test_a_failed_on_of_a_reboot_is_a_warning(with_bmc):
+    spoken = with_bmc(Bmc(OFF, command=DENIED), "action=reboot\n")
+    assert spoken.code == 0
+    assert "off was seen, so the reboot counts as done, but n2 was not powered on" in spoken.err
+    assert "IPMI completion code 0xd4: insufficient privilege" in spoken.err
+
+
+def test_a_typing_error_does_not_keep_a_host_alive(with_bmc):
+    bmc = Bmc(ON, OFF)
+    spoken = with_bmc(bmc, "action=off\npower_timeout=soon\nlanplus=perhaps\n")
+    assert (spoken.code, bmc.sent) == (0, [OFF])
+    assert "power_timeout must be a number from 1 to 600, not 'soon'; the default is used" in spoken.err
+
+
+def test_quiet_and_verbose(with_bmc):
+    assert with_bmc(Bmc(ON), "action=status\nquiet=1\n").out == ""
+    assert with_bmc(Bmc(ON), "action=status\n").out == "Status: ON\n"
