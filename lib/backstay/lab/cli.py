@@ -70,9 +70,12 @@ def status(output: str) -> None:
 @click.argument("node")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def exec(node: str, command: tuple[str, ...]) -> None:  # noqa: A001  (the admin's word)
-    """Run COMMAND in NODE, with this terminal; ends with its exit code."""
-    argv = Node(Layout.from_environment(), node).argv(command[0] if len(command) == 1 else command)
-    _become(argv)
+    """Run COMMAND in NODE, with this terminal; ends with its exit code.
+
+    A single word goes to a shell in the node, several are run as they are.
+    """
+    words = command[1:] if command[0] == "--" else command
+    _become(Node(Layout.from_environment(), node).argv(words[0] if len(words) == 1 else words))
 
 
 @lab.command()
