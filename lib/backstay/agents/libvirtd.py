@@ -223,8 +223,9 @@ def _heal(context: Context[LibvirtdParameters], host: Host, memory: Memory, how:
     now = host.now()
     left = max(parameters.heal_budget - (now - memory.first), 2 * parameters.answer_within)
     try:
+        looked = (memory.pid, memory.start, memory.ticks, memory.when)
         launched = host.launch_healer(
-            how, parameters.answer_within, left, min(TOOL_TIME, context.deadline.left())
+            how, parameters.answer_within, left, looked, min(TOOL_TIME, context.deadline.left())
         )
     except CannotAsk as error:
         context.warn(f"the healer cannot be started: {error}")

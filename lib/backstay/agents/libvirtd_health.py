@@ -32,9 +32,11 @@ OVERDUE = "overdue"  # told to the healer instead of ABORT: abort it even though
 PERMITTED = {"never": (), "start": (START,), "abort": (START, ABORT)}  # by the parameter `heal`
 LIMITS = ("start-limit-hit", "service-start-limit-hit", "trigger-limit-hit")
 
-IDLE_TICKS = (
-    3  # clock ticks (30 ms) that answering nobody may cost: taking our own connection costs one or two
-)
+TICK = 0.01  # seconds; Linux shows CPU time in hundredths whatever it counts in
+IDLE_TICKS, IDLE_SHARE = (
+    3,
+    0.02,
+)  # CPU that taking connections costs one that answers nobody: ours, all of them
 JOB_PATIENCE = 10.0  # times the budget that a job that advances is waited for
 HEALS_AT_MOST, HEALS_WITHIN = 8, 600.0  # more heals than that in so many seconds are a crash loop
 RETRY = 300.0  # seconds between heals of what was given up, for the day that the cause is mended
