@@ -151,7 +151,9 @@ def prepare(layout: Layout, domains: Iterable[Domain]) -> None:
         shutil.copyfile(files / name, guest / name)
     for domain in domains:
         make_disk(disks / f"{domain.name}.raw")
-        (descriptions / f"{domain.name}.xml").write_text(domain_xml(domain.name, domain.uuid), encoding="utf-8")
+        (descriptions / f"{domain.name}.xml").write_text(
+            domain_xml(domain.name, domain.uuid), encoding="utf-8"
+        )
 
 
 def read_disk(path: Path) -> dict[int, Record]:

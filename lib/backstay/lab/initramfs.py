@@ -73,6 +73,7 @@ def build(busybox: bytes, modules: Mapping[str, bytes]) -> bytes:
         Entry("bin/busybox", stat.S_IFREG | 0o755, busybox),
     ]
     kernel = [
-        Entry(f"modules/{path.rpartition('/')[2]}.ko", stat.S_IFREG | 0o644, modules[path]) for path in MODULES
+        Entry(f"modules/{path.rpartition('/')[2]}.ko", stat.S_IFREG | 0o644, modules[path])
+        for path in MODULES
     ]
     return archive([*directories, *files, *links, *kernel])

@@ -53,7 +53,9 @@ def _patiently(argv: list[str], what: str, cwd: Path | None = None) -> Completed
 
 def _image_package() -> str:
     """The package that the metapackage stands for today, such as linux-image-6.1.0-37-amd64."""
-    answer = _patiently(["apt-cache", "depends", "--important", METAPACKAGE], f"asking apt about {METAPACKAGE}").stdout
+    answer = _patiently(
+        ["apt-cache", "depends", "--important", METAPACKAGE], f"asking apt about {METAPACKAGE}"
+    ).stdout
     match = re.search(r"Depends: (linux-image-\d\S+)", answer)
     if match is None:
         raise CannotAsk(f"apt knows no kernel behind {METAPACKAGE}", hint="run apt-get update")
@@ -62,7 +64,9 @@ def _image_package() -> str:
 
 def _unpack(package: Path, patterns: list[str], scratch: Path) -> None:
     """Put the files of a Debian package that match the patterns below `scratch`."""
-    script = 'p=$1 d=$2; shift 2; dpkg-deb --fsys-tarfile "$p" | tar --extract --directory="$d" --wildcards "$@"'
+    script = (
+        'p=$1 d=$2; shift 2; dpkg-deb --fsys-tarfile "$p" | tar --extract --directory="$d" --wildcards "$@"'
+    )
     done = run(["sh", "-c", script, "sh", str(package), str(scratch), *patterns], timeout=_SLOW)
     if not done.ok:
         raise CannotAsk(f"{package.name} does not hold what the audit guest needs: {done.complaint()}")

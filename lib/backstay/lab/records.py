@@ -61,6 +61,11 @@ class Testimony:
     heard: tuple[Heard, ...] = ()
     stalls: tuple[Stall, ...] = ()
 
+    @property
+    def offset(self) -> float:
+        """Seconds that the wall clock is ahead of the monotonic one; 0 when nothing was heard."""
+        return self.heard[-1].wall - self.heard[-1].at if self.heard else 0.0
+
 
 def parse_line(line: str) -> Record | None:
     """The record that a line from a serial port ends with; None for kernel messages and torn lines.
@@ -93,7 +98,9 @@ def to_json(heard: Heard) -> str:
 
 def stall_to_json(stall: Stall) -> str:
     """One line of the witness's file for a time in which the witness did not run."""
-    return json.dumps({"at": round(stall.at, 4), "wall": round(stall.wall, 4), "stalled": round(stall.seconds, 4)})
+    return json.dumps(
+        {"at": round(stall.at, 4), "wall": round(stall.wall, 4), "stalled": round(stall.seconds, 4)}
+    )
 
 
 def _complete(lines: Iterable[str]) -> Iterator[dict[str, object]]:

@@ -151,7 +151,11 @@ def start(layout: Layout, hosts: Sequence[str]) -> processes.Process:
     argv = [sys.executable, "-m", "backstay.lab.witness", str(layout.witness), str(path(layout)), *hosts]
     library = str(Path(backstay.__file__).parent.parent)
     process = processes.spawn(
-        layout, NAME, argv, layout.witness / "witness.log", {"PYTHONPATH": library, "PYTHONDONTWRITEBYTECODE": "1"}
+        layout,
+        NAME,
+        argv,
+        layout.witness / "witness.log",
+        {"PYTHONPATH": library, "PYTHONDONTWRITEBYTECODE": "1"},
     )
     until(
         lambda: all(place.exists() for place in sockets) or None, Deadline(20), what="the witness to listen"

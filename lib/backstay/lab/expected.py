@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a fault gives the cluster reason to do: which deeds are allowed, and which have to happen.
+
+Decides whether a deed was needed. An expectation that does not mention a deed forbids it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from backstay.lab.actions import Deed, Fencing
+
+FENCE = "fence"
+"""The operation of a fencing; its subject is the host that is fenced."""
+
+DEVICES = "fence-*"
+"""The resources of the fence devices: where their monitor runs is of no consequence, so a fencing may move them."""
+
+ANY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """One kind of deed that there is reason for.
+
+    `subject` is a resource or, for a fencing, a host; `host` is where, or ANY. At most `most` of them are needed
+    (None: any number); `needed` says that one of them has to succeed.
+    """
+
+    operation: str
+    subject: str
+    host: str = ANY
+    most: int | None = 1
+    needed: bool = True
+
+    def covers(self, deed: Deed) -> bool:
+        """Whether the deed is of this kind."""
+        if isinstance(deed, Fencing):
+            return self.operation == FENCE and self.subject == deed.target
+        wanted = self.subject == deed.resource or (
+            self.subject == DEVICES and deed.resource.startswith(DEVICES[:-1])
+        )
+        return wanted and self.operation == deed.operation and self.host in (ANY, deed.host)
+
+    def __str__(self) -> str:
+        where = "" if self.host == ANY else f" on {self.host}"
+        return f"{'fencing' if self.operation == FENCE else self.operation} of {self.subject}{where}"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """All that the cluster has reason to do. Each method gives a wider expectation; NOTHING is where one begins."""
+
+    permits: tuple[Permit, ...] = ()
+
+    def _and(self, permits: Iterable[Permit]) -> Expected:
+        return Expected((*self.permits, *permits))
+
+    def starting(self, resources: Iterable[str]) -> Expected:
+        """Each of these has to start once, wherever."""
+        return self._and(Permit("start", resource) for resource in resources)
+
+    def stopping(self, resources: Iterable[str], hosts: Iterable[str]) -> Expected:
+        """Each of these has to stop once, on one of these hosts."""
+        places = tuple(hosts)
+        return self._and(
+            Permit("stop", resource, host, needed=len(places) == 1)
+            for resource in resources
+            for host in places
+        )
+
+    def migrating(self, resources: Iterable[str], source: str) -> Expected:
+        """Each of these has to move from `source` while it runs (Pacemaker then stops what is left behind)."""
+        return self._and(
+            permit
+            for resource in resources
+            for permit in (
+                Permit("migrate_to", resource, source),
+                Permit("migrate_from", resource),
+                Permit("stop", resource, source),
+            )
+        )
+
+    def restarting(self, resource: str, hosts: Iterable[str]) -> Expected:
+        """A resource may stop and start on these hosts as often as Pacemaker likes, and need not."""
+        return self._and(
+            Permit(operation, resource, host, most=None, needed=False)
+            for host in hosts
+            for operation in ("start", "stop")
+        )
+
+    def fencing(self, hosts: Iterable[str]) -> Expected:
+        """Each of these hosts has to be fenced once; their devices' monitors may move."""
+        moving = (Permit(operation, DEVICES, most=None, needed=False) for operation in ("start", "stop"))
+        return self._and((*(Permit(FENCE, host) for host in hosts), *moving))
+
+    def touches(self, resource: str) -> bool:
+        """Whether the resource may be stopped, started or moved, or its host fenced: whether it may fall silent."""
+        return any(permit.subject == resource for permit in self.permits)
+
+    def needless(self, deeds: Sequence[Deed]) -> tuple[Deed, ...]:
+        """The deeds that there was no reason for: not mentioned, or more often than needed."""
+        left = {permit: permit.most for permit in self.permits}
+        found: list[Deed] = []
+        for deed in deeds:
+            permit = next((p for p in self.permits if p.covers(deed) and left[p] != 0), None)
+            if permit is None:
+                found.append(deed)
+            elif (most := left[permit]) is not None:
+                left[permit] = most - 1
+        return tuple(found)
+
+    def missing(self, deeds: Sequence[Deed]) -> tuple[Permit, ...]:
+        """What had to happen and did not, or only failed."""
+        return tuple(
+            permit
+            for permit in self.permits
+            if permit.needed and not any(deed.ok and permit.covers(deed) for deed in deeds)
+        )
+
+
+NOTHING = Expected()
+"""The cluster has no reason to do anything."""
