@@ -18,7 +18,7 @@ import pytest
 
 from backstay.errors import CannotAsk, Refused
 from backstay.host.clock import Deadline, until
-from backstay.lab import circumstances, mounts, network, power, processes
+from backstay.lab import circumstances, mounts, network, power
 from backstay.lab import lab as the_lab
 from backstay.lab.layout import Layout
 from backstay.lab.progress import Progress
@@ -33,18 +33,18 @@ def lines(*argv: str) -> set[str]:
 
 
 def strangers(layout: Layout) -> set[str]:
-    """Processes in other pid namespaces, and those that name the lab: what a lab could leave behind."""
-    own, found = Path("/proc/self/ns/pid").readlink(), set()
+    """Processes that name the lab anywhere: their command, their environment, or what is mounted around them."""
+    found, named = set(), str(layout.directory).encode()
     for entry in Path("/proc").glob("[0-9]*"):
+        if int(entry.name) in (os.getpid(), os.getppid()):
+            continue
         try:
-            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            environment = (entry / "environ").read_bytes()
-            foreign = (entry / "ns/pid").readlink() != own
+            command = (entry / "cmdline").read_bytes()
+            seen = command + (entry / "environ").read_bytes() + (entry / "mountinfo").read_bytes()
         except OSError:
             continue
-        marked = f"{processes.MARK}={layout.directory}".encode() in environment
-        if foreign or marked or str(layout.directory) in command or "systemd-nspawn" in command:
-            found.add(f"{entry.name} {command}")
+        if named in seen:
+            found.add(f"{entry.name} {command.decode(errors='replace')}")
     return found
 
 
@@ -127,7 +127,7 @@ def test_a_second_lab_is_refused_and_the_first_lives(layout: Layout, repository:
 
 
 def test_addresses_in_use_are_refused(layout: Layout) -> None:
-    lines("ip", "link", "add", "bktaken", "type", "dummy")
+    lines("ip", "link", "add", "bktaken", "type", "bridge")
     try:
         lines("ip", "addr", "add", "10.77.0.9/24", "dev", "bktaken")
         with pytest.raises(

@@ -106,8 +106,10 @@ def configuration_of(node: Node) -> str:
 def blame(layout: Layout, since: datetime) -> tuple[str, ...]:
     """Why a failure since then may be the lab's own: a machine too busy to run it, a dead BMC, no bridge.
 
-    Nothing means that the failure belongs to what was tested.
+    Nothing means that the failure belongs to what was tested; so does a lab that a test took away.
     """
+    if not layout.names():
+        return ()
     found = [] if network.owner() == str(layout.directory) else ["the lab's bridge is gone"]
     for name in layout.names():
         if not bmc.is_running(layout, name):
