@@ -103,12 +103,8 @@ def _check_ids(live: etree._Element, rendered: etree._Element) -> None:
             if not is_ours(child) and part.tag != "crm_config":
                 foreign.update(own_ids(child))
     for name in SECTIONS[1:]:
-        part = section(rendered, name)
-        taken = (
-            next((identity for identity in own_ids(part) if identity in foreign), None)
-            if part is not None
-            else None
-        )
+        wanted = section(rendered, name)
+        taken = next((one for one in own_ids(wanted) if one in foreign), None) if wanted is not None else None
         if taken is not None:
             hint = "rename it in the description, or remove the hand-made one when it is the same"
             raise Refused(f"the cluster already has {taken}, which Backstay did not create", hint=hint)

@@ -28,6 +28,7 @@ VERBS = {
 }
 INTERNAL = 3
 INTERRUPTED = 128 + signal.SIGINT
+GONE = 128 + signal.SIGPIPE
 
 
 class Verbs(click.Group):
@@ -97,6 +98,9 @@ def _run(argv: Sequence[str], *, verbose: bool) -> int:
     try:
         answer = cli.main(args=list(argv), prog_name="backstay", standalone_mode=False)
         return answer if isinstance(answer, int) else 0
+    except SystemExit as ended:
+        # How click answers to a reader that went away (`backstay render ... | head`).
+        return GONE if isinstance(ended.__context__, BrokenPipeError) else INTERNAL
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
@@ -109,10 +113,6 @@ def _run(argv: Sequence[str], *, verbose: bool) -> int:
         if verbose:
             traceback.print_exc()
         return _say(error)
-    except BrokenPipeError:
-        # The reader went away (`backstay render ... | head`). Python would complain again while it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
     except Exception as error:  # noqa: BLE001  (the guard)
         if verbose:
             traceback.print_exc()
@@ -127,6 +127,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
+        # Python would complain again while it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = code or 128 + signal.SIGPIPE
+        code = code or GONE
     sys.exit(code)

@@ -26,14 +26,12 @@ FINDINGS = 1
 def findings(cib: etree._Element, pacemaker: Pacemaker) -> list[schema.Finding]:
     """What the schema finds wrong with `cib`, or else what crm_verify does, which needs a CIB that fits its schema.
 
-    The status is left out: what has failed on the cluster is no finding about its configuration.
+    The status does not count: what has failed on the cluster is no finding about its configuration.
     """
     found = list(schema.check(cib))
     if found:
         return found
-    for status in cib.findall("status"):
-        status[:] = []
-    verdict = pacemaker.verify(etree.tostring(cib))
+    verdict = pacemaker.verify(etree.tostring(document.calm(cib)))
     found += [schema.Finding("error", text, source="crm_verify") for text in verdict.errors]
     found += [schema.Finding("warning", text, source="crm_verify") for text in verdict.warnings]
     return found

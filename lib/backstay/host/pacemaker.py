@@ -63,12 +63,14 @@ class Pacemaker:
 
     def verify(self, cib: bytes) -> Verdict:
         """What crm_verify finds in `cib`; works without a cluster. CannotAsk when it ends without an answer."""
-        done = self._run("crm_verify", "--xml-pipe", "--verbose", stdin=cib.decode())
+        done = self._run("crm_verify", "--xml-pipe", "-VV", stdin=cib.decode())
+        # -V shows errors, -VV warnings as well; both make it end with CRM_EX_CONFIG (78).
         said = [match.groups() for match in map(_LINE.match, done.stderr.splitlines()) if match]
         errors = tuple(text for kind, text in said if kind == "error")
-        if not done.ok and not errors:
+        warnings = tuple(text for kind, text in said if kind == "warning")
+        if not (done.ok or errors or warnings):
             raise CannotAsk(f"crm_verify could not judge the CIB: {done.complaint()}")
-        return Verdict(errors, tuple(text for kind, text in said if kind == "warning"))
+        return Verdict(errors, warnings)
 
     def live(self) -> bytes:
         """The CIB of the running cluster; CannotAsk when it does not answer."""
