@@ -151,7 +151,10 @@ def watch(context: Context[LibvirtdParameters], host: Host) -> Outcome:
     """Observe, decide, act; remember what the next monitor has to know."""
     memory = _recall(host)
     before = memory.text()
-    seen = observe(host, context.parameters.answer_within, context.deadline, _earlier(memory))
+    try:
+        seen = observe(host, context.parameters.answer_within, context.deadline, _earlier(memory))
+    except CannotAsk as error:
+        return degraded(f"libvirtd does not answer, and why is not known: {error}")
     kind = health.diagnose(seen)
     if kind in health.WELL:
         outcome = _well(context, host, memory, kind, seen)

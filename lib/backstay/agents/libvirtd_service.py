@@ -50,21 +50,23 @@ def bring_up(host: Host, answer_within: float, deadline: Deadline) -> Outcome:
 
 
 def _until_it_answers(host: Host, answer_within: float, deadline: Deadline, complaint: str) -> Outcome:
-    """Wait for the answer; give up when the service is down and systemd does not bring it back."""
+    """Wait for the answer; give up when systemd does not bring the service back, or when it waits for storage."""
     down_since: float | None = None
-    said = complaint
+    said, last = complaint, None
     while not deadline.expired:
-        ping = host.ping(min(answer_within, deadline.left()))
-        if ping.kind == "answered":
+        seen = observe(host, answer_within, deadline, last)
+        kind, last = health.diagnose(seen), seen.after
+        if kind in health.WELL:
             return done("libvirtd answers")
-        service, _sockets = host.units(min(SYSTEMD_TIME, max(deadline.left(), 1.0)))
-        said = f"{service.active}/{service.sub}, {service.story()}; it says: {ping.text}"
-        if not service.down:
+        said = health.describe(kind, seen)
+        if kind in (health.BLOCKED, health.DRIVERLESS, health.UNASKED):
+            return failed(said)
+        if seen.service is None or not seen.service.down:
             down_since = None
         elif down_since is None:
             down_since = host.now()
         elif host.now() - down_since >= SETTLED:
-            return failed(f"libvirtd does not start: {service.story()}; see journalctl --unit {SERVICE}")
+            return failed(f"libvirtd does not start: {seen.service.story()}; see journalctl --unit {SERVICE}")
         host.pause(POLL)
     return failed(f"libvirtd was started but does not answer in time: {said}")
 
@@ -72,11 +74,9 @@ def _until_it_answers(host: Host, answer_within: float, deadline: Deadline, comp
 def bring_down(host: Host, healer: str, deadline: Deadline, warn: Callable[[str], None]) -> Outcome:
     """Stop sockets and service; a daemon that does not end is killed, one that cannot die is reported."""
     service, sockets = host.units(min(SYSTEMD_TIME, deadline.left()))
-    up = [unit.name for unit in (*sockets, service) if unit.active not in ("inactive", "failed") or unit.job]
-    if not up:
-        return done("libvirtd and its sockets are stopped")
     daemon = host.look(service.pid)
-    host.stop([healer, *up], min(SYSTEMD_TIME, deadline.left()))
+    # all of them, up or not: the healer may just be about to start one
+    host.stop([healer, *(unit.name for unit in sockets), service.name], min(SYSTEMD_TIME, deadline.left()))
     polite = deadline.at_most(POLITE).part(0.1 if daemon and (daemon.stopped or daemon.blocked) else 1.0)
     if _down_within(host, polite):
         return done("libvirtd and its sockets are stopped")

@@ -116,7 +116,7 @@ class Systemd:
         )
 
     def _do(self, verb: Sequence[str], names: Sequence[str], timeout: float) -> Completed:
-        return run(["systemctl", "--no-ask-password", "--quiet", *verb, "--", *names], timeout=timeout)
+        return run(["systemctl", "--no-ask-password", *verb, "--", *names], timeout=timeout)
 
 
 def _properties(block: str) -> dict[str, str]:
