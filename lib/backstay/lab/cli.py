@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from backstay.errors import BadInput
+from backstay.lab import cli_demo
 from backstay.lab.layout import Layout
 from backstay.lab.node import ENVIRONMENT, Node
 from backstay.lab.progress import Progress
@@ -104,3 +105,8 @@ def _become(argv: list[str]) -> None:
     terminal = {"TERM": os.environ.get("TERM", "dumb")}
     path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     os.execvpe(argv[0], argv, ENVIRONMENT | path | terminal)
+
+
+lab.add_command(cli_demo.demo)
+lab.add_command(cli_demo.fault)
+lab.add_command(cli_demo.audit_command)

@@ -7,6 +7,7 @@ in the nodes, as an admin would do it.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from backstay.cloud.model import Cloud
@@ -57,7 +58,22 @@ def furnish(layout: Layout, progress: Progress, *, todays_agents: bool = False) 
     problem = wait(stage, all_well, RUNNING_SECONDS, "every guest to speak", progress.still)
     if problem:
         raise CannotAsk(f"the cloud does not come up: {problem}", hint="look around: backstay lab status")
+    _mark(layout).write_text(f"{time.monotonic():.3f}\n", encoding="ascii")
     return stage
+
+
+def since(layout: Layout) -> float:
+    """When every guest of the lab ran for the first time (monotonic seconds); CannotAsk when that never was."""
+    try:
+        return float(_mark(layout).read_text(encoding="ascii"))
+    except FileNotFoundError:
+        raise CannotAsk(
+            "no cloud was built in this lab", hint="backstay lab demo --keep builds one"
+        ) from None
+
+
+def _mark(layout: Layout) -> Path:
+    return layout.directory / "furnished"
 
 
 def stage_of(layout: Layout, cloud: Cloud) -> Stage:

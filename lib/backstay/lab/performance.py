@@ -8,20 +8,17 @@ what it broke, and the verdict is spoken at the end.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from backstay.errors import CannotAsk
-from backstay.host.clock import Deadline, NotYet, TimedOut, pause, until
+from backstay.host.clock import pause
 from backstay.lab.faults import catalogue
 from backstay.lab.node import Node
-from backstay.lab.stage import Look, Stage, all_well, whole
+from backstay.lab.stage import Stage, Tell, all_well, wait, whole
 from backstay.lab.stories import Scene, Story
 
 SETTLE_SECONDS = 300.0
 """A fenced host is back after about 45 s (12 s of firmware, boot, membership); five times that, and some more."""
-
-EVERY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +32,6 @@ class Act:
     healed: float
     end: float
     problem: str
-
-
-Tell = Callable[[str], None]
 
 
 def perform(stage: Stage, story: Story, tell: Tell) -> Act:
@@ -66,28 +60,3 @@ def settle(stage: Stage, tell: Tell) -> str:
     except CannotAsk as error:
         return problem or str(error)
     return wait(stage, all_well, SETTLE_SECONDS, "the cluster to be in order", tell)
-
-
-def wait(stage: Stage, wanted: Look, seconds: float, what: str, tell: Tell) -> str:
-    """Look until nothing is missing; empty, or one sentence that says what was last seen."""
-
-    def look() -> bool:
-        missing = missing_now(stage, wanted)
-        if missing:
-            tell(f"waiting for {what}: {missing}")
-            raise NotYet(missing)
-        return True
-
-    try:
-        until(look, Deadline(seconds), EVERY, what)
-    except TimedOut as problem:
-        return str(problem)
-    return ""
-
-
-def missing_now(stage: Stage, wanted: Look) -> str:
-    """What is missing now; that nobody can be asked is one way of missing it."""
-    try:
-        return wanted(stage)
-    except CannotAsk as error:
-        return str(error)

@@ -7,9 +7,10 @@ The lab tests perform the same stories. Decides what counts as a good end; `perf
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from backstay.errors import BadInput
 from backstay.lab.audit import NOTHING, Expected
 from backstay.lab.stage import Look, both, everybody_speaks, libvirtd_answers, libvirtd_is, nobody_speaks_from
 
@@ -63,7 +64,9 @@ def _nothing(_scene: Scene) -> Expected:
 
 def _leave(scene: Scene) -> Expected:
     """The guests of the host stop there and start elsewhere; Pacemaker tries libvirtd there once more."""
-    return NOTHING.stopping(scene.guests, scene.hosts).starting(scene.guests).restarting("libvirtd", scene.hosts)
+    return (
+        NOTHING.stopping(scene.guests, scene.hosts).starting(scene.guests).restarting("libvirtd", scene.hosts)
+    )
 
 
 def _fenced(scene: Scene) -> Expected:
@@ -73,8 +76,23 @@ def _fenced(scene: Scene) -> Expected:
 
 STORIES = (
     Story("hung", "libvirtd hangs (SIGSTOP)", 2, "hang-libvirtd", _answers, _nothing),
-    Story("stalled", "libvirtd hangs in D state on a stalled FUSE pool", 2, "stall-datastore", _noticed, _nothing, hold=5),
-    Story("crashed", "libvirtd crashes (SIGSEGV), systemd may not restart it", 2, "crash-libvirtd", _answers, _nothing),
+    Story(
+        "stalled",
+        "libvirtd hangs in D state on a stalled FUSE pool",
+        2,
+        "stall-datastore",
+        _noticed,
+        _nothing,
+        hold=5,
+    ),
+    Story(
+        "crashed",
+        "libvirtd crashes (SIGSEGV), systemd may not restart it",
+        2,
+        "crash-libvirtd",
+        _answers,
+        _nothing,
+    ),
     Story("broken", "libvirtd is broken for good on one host", 3, "break-libvirtd", _elsewhere, _leave),
     Story(
         "broken-everywhere",
@@ -87,6 +105,17 @@ STORIES = (
         hold=15,
     ),
     Story("power", "a host loses its power", 4, "cut-power", _elsewhere, _fenced),
-    Story("cut-off", "a host is cut off from the network and lives on", 4, "cut-network", _elsewhere, _fenced),
+    Story(
+        "cut-off", "a host is cut off from the network and lives on", 4, "cut-network", _elsewhere, _fenced
+    ),
 )
 """In the order of the demo."""
+
+
+def choose(names: Sequence[str]) -> tuple[Story, ...]:
+    """The stories of these names in the order of the demo, all without a name; BadInput names the others."""
+    unknown = sorted(set(names) - {story.name for story in STORIES})
+    if unknown:
+        known = ", ".join(story.name for story in STORIES)
+        raise BadInput(f"there is no story {unknown[0]!r}", hint=f"there are {known}")
+    return tuple(story for story in STORIES if not names or story.name in names)

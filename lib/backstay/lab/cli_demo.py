@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`backstay lab demo|fault|audit`: break the cluster-in-a-box, and be told what that cost.
+
+Turns words of the command line into calls; decides nothing itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from backstay.errors import Findings
+from backstay.lab.layout import Layout
+from backstay.lab.progress import Progress
+
+
+@click.command()
+@click.option(
+    "--deb", type=click.Path(path_type=Path), help="Install Backstay in the nodes from this package."
+)
+@click.option(
+    "--source", type=click.Path(path_type=Path), help="Install Backstay in the nodes from this source tree."
+)
+@click.option("--before", is_flag=True, help="The same faults with today's agents instead of Backstay's.")
+@click.option("--keep", is_flag=True, help="Leave the cluster up afterwards.")
+@click.option("--story", "names", multiple=True, metavar="NAME", help="Only this story (may be repeated).")
+def demo(deb: Path | None, source: Path | None, names: tuple[str, ...], *, before: bool, keep: bool) -> None:
+    """Build a cloud on this machine, break it in every way, and let the audit judge (needs root)."""
+    from backstay.lab.demo import Wish, play
+    from backstay.lab.installation import Payload
+    from backstay.lab.stories import choose
+
+    payload = Payload(deb and deb.absolute(), source and source.absolute())
+    wish = Wish(payload, choose(names), todays_agents=before, keep=keep)
+    result = play(Layout.from_environment(), wish, Progress())
+    click.echo(result.text)
+    if keep:
+        click.echo(
+            "\nThe cluster is still up. Look around: backstay lab status; backstay lab exec n1 crm_mon -1;"
+            "\nbreak something: backstay lab fault; remove it: backstay lab down"
+        )
+    if not result.held and not before:
+        raise Findings("not all of it held", hint="the list above says what")
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.argument("host", required=False)
+@click.option("--heal", is_flag=True, help="Mend it instead; without NAME everything that is broken.")
+def fault(name: str | None, host: str | None, *, heal: bool) -> None:
+    """Break HOST with the fault NAME; without arguments list the faults and those in force."""
+    from backstay.lab.faults import catalogue, ledger
+
+    layout = Layout.from_environment()
+    if name and host:
+        verb, entry = ("healed", catalogue.heal) if heal else ("injected", catalogue.inject)
+        entry(layout, name, host)
+        click.echo(f"{name} on {host}: {verb}")
+    elif name:
+        raise click.UsageError("HOST is missing: which host is to be broken?")
+    elif heal:
+        for fault_name, place in catalogue.heal_all(layout):
+            click.echo(f"{fault_name} on {place}: healed")
+    else:
+        for each in catalogue.FAULTS.values():
+            click.echo(f"{each.name:<18} {each.what}")
+        for fault_name, place in ledger.active(ledger.read(layout)):
+            click.echo(f"in force: {fault_name} on {place}")
+
+
+@click.command("audit")
+def audit_command() -> None:
+    """Judge what happened since the cloud was built: ran twice, lost, silent, needless."""
+    from backstay.lab.review import review
+
+    result = review(Layout.from_environment())
+    click.echo(result.text)
+    if not result.held:
+        raise Findings("the audit has findings", hint="the list above says what")

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The demo's last page: a row for each fault, the timeline, what the audit found, and whether all of it held.
+
+Decides how it looks (80 columns). Every figure comes from the audit's evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from backstay.lab.actions import Action, Deed, Fencing
+from backstay.lab.audit import Evidence, Period, Verdict
+from backstay.lab.performance import Act
+
+WIDTH = 80
+HEADS = ("fault", "lost", "silent", "restarts", "fenced", "over after")
+
+
+def text(
+    acts: Sequence[Act],
+    periods: Sequence[Period],
+    verdict: Verdict,
+    found: Evidence,
+    *,
+    todays_agents: bool,
+) -> str:
+    """The whole page."""
+    agents = "VirtualDomain, systemd:libvirtd, fence_ipmilan" if todays_agents else "Backstay"
+    parts = [
+        f"What happened with {agents}",
+        table(acts, periods, verdict, found),
+        f"lost = guest-seconds without service; a gap counts above {verdict.tolerance:.1f} s, twice the longest one\n"
+        f"of {len(found.guests)} guests in the calm time (usual: {verdict.usual:.2f} s).",
+        closing(acts, verdict),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def table(acts: Sequence[Act], periods: Sequence[Period], verdict: Verdict, found: Evidence) -> str:
+    """One row for each story."""
+    rows = [HEADS, *(row(act, period, verdict, found) for act, period in zip(acts, periods, strict=True))]
+    widths = [max(len(each[column]) for each in rows) for column in range(len(HEADS))]
+    widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - 2 * (len(HEADS) - 1))
+    return "\n".join(_line(each, widths) for each in rows)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = cells
+    left = first if len(first) <= widths[0] else first[: widths[0] - 1] + "~"
+    return "  ".join([left.ljust(widths[0]), *(c.rjust(w) for c, w in zip(others, widths[1:], strict=True))])
+
+
+def row(act: Act, period: Period, verdict: Verdict, found: Evidence) -> tuple[str, ...]:
+    """A story's figures: guest-seconds lost, guests that fell silent, restarts, hosts fenced, how long it took."""
+    deeds = [deed for deed in found.deeds if period.holds(deed.at)]
+    silences = verdict.during(period)
+    return (
+        act.story.title,
+        f"{verdict.lost(silences):.1f} s",
+        f"{len({silence.guest for silence in silences})}",
+        f"{restarts(deeds, found.guests.values())}",
+        f"{sum(isinstance(deed, Fencing) and deed.ok for deed in deeds)}",
+        "not well" if act.problem else f"{act.seen - act.begin:.0f} s",
+    )
+
+
+def restarts(deeds: Sequence[Deed], guests: Iterable[str]) -> int:
+    """How often a guest was started."""
+    names = frozenset(guests)
+    return sum(
+        isinstance(d, Action) and d.operation == "start" and d.resource in names and d.ok for d in deeds
+    )
+
+
+def closing(acts: Sequence[Act], verdict: Verdict) -> str:
+    """The audit's findings and the stories that did not end well, or one good sentence."""
+    problems = [f"{act.story.title}: {act.problem}" for act in acts if act.problem]
+    found = [f"{finding.kind}: {finding.text}" for finding in verdict.findings]
+    if not problems and not found:
+        return (
+            "All of it held: no guest ran twice, nothing acknowledged was lost, the cluster did nothing\n"
+            "that was not needed."
+        )
+    return "\n".join(["Not all of it held:", *(f"- {each}" for each in (*problems, *found))])
