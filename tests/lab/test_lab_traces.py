@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from backstay.host.clock import Deadline, until
 from backstay.lab import circumstances, mounts, network, power
 from backstay.lab import lab as the_lab
 from backstay.lab.layout import Layout
+from backstay.lab.node import Node
 from backstay.lab.progress import Progress
 
 UP_SECONDS = 150.0
@@ -138,32 +140,35 @@ def test_addresses_in_use_are_refused(layout: Layout) -> None:
         lines("ip", "link", "del", "bktaken")
 
 
-def test_a_hung_fuse_pool_does_not_keep_the_lab(layout: Layout, running_lab) -> None:
-    """Its users are in D state, and whoever should answer them lives outside the nodes."""
+def hang(node: Node) -> tuple[int, subprocess.Popen[bytes]]:
+    """A FUSE mount in a node whose server, on the machine, reads a request and never answers it: D state."""
+    node.check("mkdir -p /mnt/hung")
+    enter = ["nsenter", f"--target={node.leader()}", "--mount", "--pid", "--"]
+    device = os.open("/dev/fuse", os.O_RDWR)
+    options = f"fd={device},rootmode=40000,user_id=0,group_id=0"
+    mount = [*enter, "mount", "-i", "-t", "fuse", "-o", options, "hung", "/mnt/hung"]
+    subprocess.run(mount, pass_fds=[device], check=True, timeout=20)
+    _, _, unique = struct.unpack_from("=IIQ", os.read(device, 1 << 17))  # FUSE_INIT
+    os.write(device, struct.pack("=IiQ", 80, 0, unique) + struct.pack("=II56x", 7, 31))
+    user = subprocess.Popen([*enter, "ls", "/mnt/hung"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.read(device, 1 << 17)
+    return device, user
+
+
+@pytest.mark.parametrize("end", ["down", "cut"])
+def test_a_hung_fuse_pool_does_not_keep_the_lab(layout: Layout, running_lab, end: str) -> None:
+    """Its users cannot be killed, and whoever should answer them lives outside the nodes."""
     before = machine(layout)
     running_lab.build()
-    leader = running_lab.node("n1").leader()
-    device = os.open("/dev/fuse", os.O_RDWR)
+    device, user = hang(running_lab.node("n1"))
     try:
-        running_lab.node("n1").check("mkdir -p /mnt/hung")
-        options = f"fd={device},rootmode=40000,user_id=0,group_id=0"
-        enter = ["nsenter", f"--target={leader}", "--mount", "--pid", "--"]
-        subprocess.run(
-            [*enter, "mount", "-i", "-t", "fuse", "-o", options, "hung", "/mnt/hung"],
-            pass_fds=[device],
-            check=True,
-            timeout=20,
-        )
-        hung = subprocess.Popen(
-            [*enter, "ls", "/mnt/hung"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        time.sleep(1)
         begin = time.monotonic()
-        the_lab.down(layout, Progress())
+        running_lab.cut("n1") if end == "cut" else the_lab.down(layout, Progress())
         assert time.monotonic() - begin < 20
-        hung.wait(20)
+        user.wait(20)
     finally:
         os.close(device)
+    the_lab.down(layout, Progress())
     assert machine(layout) == before
 
 
