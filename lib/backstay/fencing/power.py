@@ -16,7 +16,7 @@ from backstay.host.ipmitool import Kind, Power, Trouble
 NOT_NOW = 0xD5  # "not supported in present state": what a cycle or an off on a dark chassis may get
 # Busy, internal time limit, no response could be provided, BMC or firmware starting: worth asking again.
 PASSING_CODES = frozenset({0xC0, 0xC3, 0xCE, 0xD1, 0xD2})
-PASSING_KINDS = frozenset({Kind.SILENT, Kind.SLOW, Kind.UNANSWERED, Kind.SESSIONS, Kind.NAME})
+PASSING_KINDS = frozenset({Kind.SILENT, Kind.SLOW, Kind.CUT, Kind.UNANSWERED, Kind.SESSIONS, Kind.NAME})
 
 
 class Switch(Protocol):
@@ -57,14 +57,14 @@ class State:
     asked: int = 0  # commands that were sent
     accepted: int = 0  # of these
     first_asked: float | None = None
-    last_asked: float | None = None
     just_asked: bool = False  # the last call was a command
 
     def looked(self, answer: Power | Trouble, begun: float, now: float) -> State:
         """The state after a look from `begun` to `now`."""
         if isinstance(answer, Trouble):
             since = begun if self.troubled_since is None else self.troubled_since
-            return replace(self, now=now, seen=None, trouble=answer, troubled_since=since, just_asked=False)
+            trouble = self._telling(answer)
+            return replace(self, now=now, seen=None, trouble=trouble, troubled_since=since, just_asked=False)
         return replace(self, now=now, seen=answer, trouble=None, troubled_since=None, just_asked=False)
 
     def switched(self, answer: Trouble | None, begun: float, now: float) -> State:
@@ -74,15 +74,18 @@ class State:
             self,
             now=now,
             seen=None,
-            trouble=answer,
+            trouble=answer and self._telling(answer),
             troubled_since=since,
             refusal=answer,
             asked=self.asked + 1,
             accepted=self.accepted + (answer is None),
             first_asked=begun if self.first_asked is None else self.first_asked,
-            last_asked=begun,
             just_asked=True,
         )
+
+    def _telling(self, trouble: Trouble) -> Trouble:
+        """A call that we cut short ourselves tells less than the one before it."""
+        return self.trouble if self.trouble and trouble.kind is Kind.CUT else trouble
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,10 @@ def cause(trouble: Trouble, device: Device, deed: str) -> str:
             "check its power, its cable and every firewall on the way",
         ),
         Kind.SLOW: (f"{bmc} answers too slowly for a session", "let ipmitool wait longer for each packet"),
+        Kind.CUT: (
+            f"{bmc} gave no complete answer in the time that it has",
+            "check the network on the way, or give it longer",
+        ),
         Kind.UNANSWERED: (
             f"{bmc} opens a session but leaves the request to {deed} unanswered",
             "restart the BMC",

@@ -34,6 +34,7 @@ class Kind(Enum):
 
     SILENT = "no answer"
     SLOW = "answers too late"
+    CUT = "no complete answer in the time given"
     UNANSWERED = "session opened, command not answered"
     NAME = "address not resolved"
     PASSWORD = "password not accepted"
@@ -234,7 +235,7 @@ class Ipmitool:
             done = run(argv, timeout=timeout, environment={"IPMITOOL_PASSWORD": self._login.password})
         except ProcessTimedOut:
             self._trace(f"{' '.join(argv)}: killed after {timeout:.1f} s")
-            return Trouble(Kind.SILENT, None, f"no complete answer within {timeout:.1f} s")
+            return Trouble(Kind.CUT, None, f"no complete answer within {timeout:.1f} s")
         except ToolMissing as missing:
             return Trouble(Kind.TOOL, None, str(missing))
         waited = time.monotonic() - begin

@@ -17,7 +17,7 @@ LIMITS = Limits(total=30, patience=10, power=20, call=10)
 SILENT, SLOW, LOST = Trouble(Kind.SILENT), Trouble(Kind.SLOW), Trouble(Kind.UNANSWERED)
 BUSY, DENIED = Trouble(Kind.REFUSED, 0xC0), Trouble(Kind.REFUSED, 0xD4)
 NOT_NOW, ODD = Trouble(Kind.REFUSED, 0xD5), Trouble(Kind.REFUSED, 0xFF)
-PASSWORD, FULL = Trouble(Kind.PASSWORD), Trouble(Kind.SESSIONS)
+PASSWORD, FULL, CUT = Trouble(Kind.PASSWORD), Trouble(Kind.SESSIONS), Trouble(Kind.CUT)
 
 
 def off(**seen) -> State:
@@ -41,6 +41,8 @@ def asked(trouble: Trouble | None = None, at: float = 1.0, **seen) -> State:
         (off().looked(SILENT, 0, 6), Look(1)),
         (off().looked(SILENT, 0, 6).looked(SILENT, 7, 13), GiveUp(SILENT)),
         (off().looked(SILENT, 0, 6).looked(Power.ON, 7, 8), Ask()),
+        (off().looked(CUT, 0, 10), GiveUp(CUT)),
+        (off().looked(LOST, 0, 6).looked(CUT, 7, 10), GiveUp(LOST)),
         (off().looked(PASSWORD, 0, 0.1), GiveUp(PASSWORD)),
         (off().looked(FULL, 0, 0.1), Look(1)),
         (off().looked(BUSY, 0, 0.1), Look(1)),
@@ -164,7 +166,7 @@ def test_an_off_machine_gets_no_command():
     assert world.sent == []
 
 
-TROUBLES = st.sampled_from([SILENT, SLOW, LOST, BUSY, DENIED, NOT_NOW, ODD, PASSWORD, FULL])
+TROUBLES = st.sampled_from([SILENT, SLOW, LOST, BUSY, DENIED, NOT_NOW, ODD, PASSWORD, FULL, CUT])
 
 
 @given(

@@ -97,7 +97,7 @@ def main(argv: list[str]) -> int:
         listener = bind(configured.host, configured.address, configured.port)
         asyncio.run(run(configured, listener, chassis_of(chosen, configured.directory), chosen.ready))
     except BackstayError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{error}; {error.hint}\n" if error.hint else f"{error}\n")
         return error.exit_code
     return 0
 
