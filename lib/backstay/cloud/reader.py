@@ -16,7 +16,16 @@ from typing import TypeVar
 from backstay.cloud.problems import Position, Report, listed, nearest, quote
 from backstay.cloud.tree import Mapping, Node, Scalar
 from backstay.cloud.tree import Sequence as ListNode
-from backstay.cloud.units import SIZE_EXAMPLE, TIME_EXAMPLE, Bytes, Seconds, parse_duration, parse_size
+from backstay.cloud.units import (
+    SIZE_EXAMPLE,
+    TIME_EXAMPLE,
+    Bytes,
+    Seconds,
+    nearest_duration,
+    nearest_size,
+    parse_duration,
+    parse_size,
+)
 
 T = TypeVar("T")
 
@@ -86,9 +95,9 @@ class Fields:
         return None
 
     def read(
-        self, key: str, convert: Callable[[str], T], expected: str, words: Iterable[str] = ()
+        self, key: str, convert: Callable[[str], T], expected: str, meant: Callable[[str], str] = lambda _: ""
     ) -> T | None:
-        """The value of `key` through `convert`; its ValueError is a problem. `words`: the valid ones, if few."""
+        """The value of `key` through `convert`; its ValueError is a problem. `meant` guesses what was meant."""
         node = self._scalar(key, expected)
         if node is None:
             return None
@@ -96,7 +105,7 @@ class Fields:
             return convert(node.value)
         except ValueError:
             shown = "a value that cannot be right" if _SECRET.search(key) else quote(node.value)
-            self.report.add(node.at, f"{shown} for `{key}`", expected, nearest(node.value, words))
+            self.report.add(node.at, f"{shown} for `{key}`", expected, meant(node.value))
             return None
 
     def matching(self, key: str, pattern: re.Pattern[str], expected: str) -> str | None:
@@ -138,7 +147,7 @@ class Fields:
                 raise ValueError(text)
             return text.lower() in TRUE
 
-        return self.read(key, convert, "`true` or `false`", TRUE + FALSE)
+        return self.read(key, convert, "`true` or `false`", lambda text: nearest(text, TRUE + FALSE))
 
     def choice(self, key: str, words: Sequence[str]) -> str | None:
         """One of `words`."""
@@ -148,7 +157,7 @@ class Fields:
                 raise ValueError(text)
             return text
 
-        return self.read(key, convert, f"one of {listed(words)}", words)
+        return self.read(key, convert, f"one of {listed(words)}", lambda text: nearest(text, words))
 
     def size(self, key: str) -> Bytes | None:
         """An amount of memory with its unit, at least 1 MiB."""
@@ -158,7 +167,7 @@ class Fields:
                 raise ValueError(text)
             return size
 
-        return self.read(key, convert, SIZE_EXAMPLE)
+        return self.read(key, convert, SIZE_EXAMPLE, nearest_size)
 
     def duration(self, key: str) -> Seconds | None:
         """A length of time with its unit, at least one second."""
@@ -168,7 +177,7 @@ class Fields:
                 raise ValueError(text)
             return seconds
 
-        return self.read(key, convert, TIME_EXAMPLE)
+        return self.read(key, convert, TIME_EXAMPLE, nearest_duration)
 
     def words(self, key: str) -> list[Scalar]:
         """A list of words, or a single word; with their places."""

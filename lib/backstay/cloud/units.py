@@ -60,6 +60,27 @@ def parse_duration(text: str) -> Seconds:
     return Seconds(seconds)
 
 
+def nearest_size(text: str) -> str:
+    """What was probably meant by a size that cannot be read: `4 GiB` for `4G`, `4g` or `4 gib`; or empty."""
+    match = _WRITTEN.fullmatch(text.strip())
+    if match is None or not match[2]:
+        return ""
+    word = match[2].casefold()
+    meant = [unit for unit in SIZES if unit.casefold() == word or unit.casefold() == f"{word}ib"]
+    return f"{match[1]} {meant[0]}" if meant else ""
+
+
+def nearest_duration(text: str) -> str:
+    """What was probably meant by a time that cannot be read: `30s` for `30` or `30 S`, `2 min` for `2m`; or empty."""
+    match = _WRITTEN.fullmatch(text.strip())
+    if match is None:
+        return ""
+    word = match[2].casefold()
+    if word in ("m", "mins"):
+        return f"{match[1]} min"
+    return f"{match[1]}s" if word in ("", "s", "secs") else ""
+
+
 def cib_duration(seconds: Seconds) -> str:
     """`seconds` as Pacemaker writes a time: `30s`, or `1500ms` when it is not a whole number."""
     return f"{seconds}s" if seconds.denominator == 1 else f"{seconds * 1000}ms"

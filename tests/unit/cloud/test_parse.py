@@ -119,7 +119,7 @@ def test_cipher_suite_zero_is_not_taken_for_unset():
         ("    vcpus: 2", "    vcpus: 0", "13:12: found `0` for `vcpus`, expected a whole number from 1 to 4096"),
         ("    vcpus: 2", "    vcpus: 2\n    importance: high", "14:17: found `high` for `importance`, expected a whole number from 0 to 1000"),
         ("    vcpus: 2", "    vcpus: 2\n    stop_timeout: 30",
-         "14:19: found `30` for `stop_timeout`, expected a time such as `30s`, `2 min` or `500 ms`"),
+         "14:19: found `30` for `stop_timeout`, expected a time such as `30s`, `2 min` or `500 ms` (did you mean `30s`?)"),
         ("    vcpus: 2", "    vcpus: 2\n    live_migration: nope",
          "14:21: found `nope` for `live_migration`, expected `true` or `false` (did you mean `no`?)"),
         ("/srv/web1.xml", "web1.xml", "11:13: found `web1.xml` for `config`, expected an absolute path such as `/srv/vm/domains/web1.xml`"),

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backstay.cloud.units import Bytes, Seconds, cib_duration, mebibytes, parse_duration, parse_size
+from backstay.cloud.units import (
+    Bytes,
+    Seconds,
+    cib_duration,
+    mebibytes,
+    nearest_duration,
+    nearest_size,
+    parse_duration,
+    parse_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -91,3 +100,29 @@ def test_a_time_survives_the_way_into_the_cib(milliseconds):
 
 def test_memory_is_rounded_up_to_whole_mebibytes():
     assert [mebibytes(Bytes(size)) for size in (1, 2**20, 2**20 + 1)] == [1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("4G", "4 GiB"),
+        ("4 gib", "4 GiB"),
+        ("512m", "512 MiB"),
+        ("2 gb", "2 GB"),
+        ("4", ""),
+        ("4 X", ""),
+        ("lots", ""),
+    ],
+)
+def test_a_size_that_was_nearly_right_is_recognised(text, meant):
+    assert nearest_size(text) == meant
+    assert not meant or parse_size(meant)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("30", "30s"), ("30 S", "30s"), ("2m", "2 min"), ("2 mins", "2 min"), ("1 day", ""), ("soon", "")],
+)
+def test_a_time_that_was_nearly_right_is_recognised(text, meant):
+    assert nearest_duration(text) == meant
+    assert not meant or parse_duration(meant)
