@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The timeline of a run: what happened, when, on which host, and who did it, in one order of time.
+
+Decides which facts an admin wants to read and in which words (80 columns). Judges nothing: lab/audit.py does.
+Everything comes from evidence that somebody wrote down when it happened; nothing is told from memory.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from backstay.lab.actions import Deed, Fencing
+from backstay.lab.audit import Silence
+from backstay.lab.faults.ledger import INJECTED, Entry
+from backstay.lab.records import BYE, UP, Heard
+
+WIDTH = 80
+FAULT, CLUSTER, BMC, HEALER, AGENT, SYSTEMD, GUEST = (
+    "fault", "cluster", "BMC", "healer", "agent", "systemd", "guest",
+)  # fmt: skip
+"""Who did or said it."""
+
+HEALER_TAG, AGENT_TAG = "backstay-heal-libvirtd", "backstay-"
+UNIT = "libvirtd.service"
+_PROCESS, _RESTART = "Main process exited", "Scheduled restart job"
+NOTICE = 5
+"""The least important syslog priority that belongs into a timeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. `at` is in seconds on the monotonic clock; `host` is empty for the whole cluster."""
+
+    at: float
+    host: str
+    who: str
+    text: str
+
+
+def of_faults(entries: Iterable[Entry]) -> list[Event]:
+    """What was broken and mended by hand."""
+    words = {True: "injected", False: "taken away by hand"}
+    return [Event(e.at, e.host, FAULT, f"{e.fault} {words[e.event == INJECTED]}") for e in entries]
+
+
+def of_deeds(deeds: Iterable[Deed]) -> list[Event]:
+    """What Pacemaker did."""
+    return [Event(deed.at, _host(deed), CLUSTER, _told(deed)) for deed in deeds]
+
+
+def _host(deed: Deed) -> str:
+    return deed.target if isinstance(deed, Fencing) else deed.host
+
+
+def _told(deed: Deed) -> str:
+    outcome = "" if deed.ok else f" failed: {deed.result}"
+    if isinstance(deed, Fencing):
+        return f"fenced by {deed.by} ({deed.action}){outcome}"
+    return f"{deed.operation} {deed.resource}{outcome}"
+
+
+def of_bmc(lines: Iterable[Mapping[str, Any]]) -> list[Event]:
+    """What a BMC was asked to do with its host's power, and when that took effect."""
+    events: list[Event] = []
+    for line in lines:
+        event, command = line["event"], line.get("command", "")
+        if event == "chassis-control":
+            code = f", refused with code {line['code']:#04x}" if line.get("code") else ""
+            text = f"power {command} asked for by {line.get('user', '?')}{code}"
+        elif event == "chassis":
+            text = f"power {command} done"
+        elif event == "failed":
+            text = f"power: {command}"
+        else:
+            continue
+        events.append(Event(float(line["monotonic"]), str(line["host"]), BMC, text))
+    return events
+
+
+def of_guests(heard: Iterable[Heard], guests: Mapping[str, str], silences: Iterable[Silence]) -> list[Event]:
+    """Who fell silent, who spoke again and from where, who booted, who said goodbye, who moved."""
+    events: list[Event] = []
+    last: dict[str, Heard] = {}
+    for each in heard:
+        name, before = guests.get(each.record.uuid), last.get(each.record.uuid)
+        if name is None:
+            continue
+        last[each.record.uuid] = each
+        if each.record.word == UP:
+            events.append(Event(each.at, each.host, GUEST, f"{name} booted"))
+        elif each.record.word == BYE:
+            events.append(Event(each.at, each.host, GUEST, f"{name} shut down in order"))
+        elif before is not None and before.host != each.host and before.record.boot == each.record.boot:
+            events.append(
+                Event(each.at, each.host, GUEST, f"{name} goes on here, moved live from {before.host}")
+            )
+    for s in silences:
+        events.append(Event(s.begin, s.before, GUEST, f"{s.guest} heard for the last time"))
+        if s.after:
+            events.append(
+                Event(s.end, s.after, GUEST, f"{s.guest} speaks again after {s.end - s.begin:.1f} s")
+            )
+    return events
+
+
+def of_journal(host: str, lines: Iterable[Mapping[str, Any]], offset: float) -> list[Event]:
+    """What Backstay's agents and healer said on a host, and what systemd did to libvirtd.
+
+    `lines` are the journal's entries (journalctl --output=json), `offset` what the wall clock is ahead.
+    """
+    events: list[Event] = []
+    for line in lines:
+        tag, message = str(line.get("SYSLOG_IDENTIFIER", "")), line.get("MESSAGE")
+        if not isinstance(message, str):  # the journal gives bytes as numbers when they are no text
+            continue
+        if tag == HEALER_TAG:
+            who = HEALER
+        elif tag.startswith(AGENT_TAG) and int(line.get("PRIORITY", NOTICE)) <= NOTICE:
+            who = AGENT
+        elif tag == "systemd" and line.get("UNIT") == UNIT and (_PROCESS in message or _RESTART in message):
+            who = SYSTEMD
+        else:
+            continue
+        events.append(Event(float(line["__REALTIME_TIMESTAMP"]) / 1e6 - offset, host, who, message))
+    return events
+
+
+def merge(*parts: Iterable[Event], begin: float, end: float) -> tuple[Event, ...]:
+    """All events from `begin` to `end` in the order of time; what is repeated at once by the same one is said once."""
+    ordered = sorted((e for part in parts for e in part if begin <= e.at <= end), key=lambda e: e.at)
+    kept: list[Event] = []
+    said: dict[tuple[str, str], str] = {}
+    for event in ordered:
+        key = (event.host, event.who)
+        if event.who == AGENT and said.get(key) == event.text:
+            continue
+        said[key] = event.text
+        kept.append(event)
+    return tuple(kept)
+
+
+def render(events: Sequence[Event], offset: float) -> str:
+    """The table: the clock (UTC), seconds since the first event, host, who, what; 80 columns."""
+    if not events:
+        return "nothing happened"
+    first = events[0].at
+    head = f"{'CLOCK':<8} {'+S':>6} {'HOST':<4} {'WHO':<8}WHAT"
+    return "\n".join([head, *(line for event in events for line in _lines(event, first, offset))])
+
+
+def _lines(event: Event, first: float, offset: float) -> list[str]:
+    clock = datetime.fromtimestamp(event.at + offset, UTC).strftime("%H:%M:%S")
+    left = f"{clock} {event.at - first:>6.1f} {event.host or '-':<4} {event.who:<8}"
+    wrapped = textwrap.wrap(event.text, WIDTH - len(left)) or [""]
+    return [left + wrapped[0], *(" " * len(left) + more for more in wrapped[1:])]
+
+
+def healed_by(events: Iterable[Event]) -> str:
+    """Who mended what broke, from the events of one fault: the first one that ended it.
+
+    The healer where it said so, else systemd where it restarted libvirtd, else the cluster where it started a guest
+    or a host was fenced, else the hand that took the fault away, else nobody.
+    """
+    ordered = sorted(events, key=lambda e: e.at)
+    for who, sign in (
+        (HEALER, "answers again"),
+        (SYSTEMD, _RESTART),
+        (CLUSTER, "start "),
+        (FAULT, "taken away"),
+    ):
+        if any(event.who == who and sign in event.text for event in ordered):
+            return {HEALER: "Backstay", SYSTEMD: "systemd", CLUSTER: "Pacemaker", FAULT: "by hand"}[who]
+    return "nobody"
