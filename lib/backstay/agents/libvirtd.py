@@ -189,14 +189,17 @@ def _trouble(
     if memory.kind != kind:
         context.warn(health.describe(kind, seen))
     memory.kind = kind
+    forbidden = host.forbidden()
+    if forbidden or kind in health.PATIENT or not memory.since:
+        memory.since = now
     _note_look(memory, seen.after)
     memory.heals = tuple(when for when in memory.heals if now - when < health.HEALS_WITHIN)
     decision = health.decide(
         kind,
-        lasting=now - memory.first,
+        lasting=now - memory.since,
         budget=context.parameters.heal_budget,
         heal=context.parameters.heal,
-        forbidden=host.forbidden(),
+        forbidden=forbidden,
         job=_job(host, kind),
         recent_heals=len(memory.heals),
     )
@@ -224,7 +227,7 @@ def _waiting(kind: str, decision: Decision) -> str:
 def _heal(context: Context[LibvirtdParameters], host: Host, memory: Memory, how: str) -> str:
     parameters = context.parameters
     now = host.now()
-    left = max(parameters.heal_budget - (now - memory.first), 2 * parameters.answer_within)
+    left = max(parameters.heal_budget - (now - memory.since), 2 * parameters.answer_within)
     try:
         looked = (memory.pid, memory.start, memory.ticks, memory.when)
         launched = host.launch_healer(

@@ -13,6 +13,7 @@ FIELDS = (
     "attribute",
     "kind",
     "first",
+    "since",
     "pid",
     "start",
     "ticks",
@@ -27,6 +28,7 @@ FIELDS = (
 class Memory:
     """The last published attribute, the trouble that lasts (`first` is 0.0 when there is none), and the heals.
 
+    `since` is when it was last forbidden to heal it, or `first`: the budget counts from there.
     `pid`, `start`, `ticks`, `when` and `blocked` are the last look at the daemon; `heal` is when the last heal of this
     trouble was started, `heals` when each recent one was, `alerted` when an alarm was last raised.
     """
@@ -37,6 +39,7 @@ class Memory:
         self.attribute = ""
         self.kind = ""
         self.first = 0.0
+        self.since = 0.0
         self.pid = 0
         self.start = 0
         self.ticks = 0
@@ -48,7 +51,7 @@ class Memory:
 
     def well(self) -> None:
         """Forget the trouble, not how often it was healed."""
-        self.kind, self.first, self.heal, self.alerted = "", 0.0, 0.0, 0.0
+        self.kind, self.first, self.since, self.heal, self.alerted = "", 0.0, 0.0, 0.0, 0.0
         self.pid, self.start, self.ticks, self.when, self.blocked = 0, 0, 0, 0.0, ""
 
     def text(self) -> str:
@@ -65,7 +68,7 @@ def read(text: str, now: float) -> Memory:
     memory.attribute = said.get("attribute", "")
     memory.kind = said.get("kind", "")
     memory.blocked = said.get("blocked", "")
-    for name in ("first", "when", "heal", "alerted"):
+    for name in ("first", "since", "when", "heal", "alerted"):
         when = number(said.get(name, ""), 0.0)
         setattr(memory, name, when if when <= now else 0.0)
     for name in ("pid", "start", "ticks"):

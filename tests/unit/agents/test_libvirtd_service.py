@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Start, stop and heal of libvirtd: the steps, in their order, on a host that is as the test says."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstay.agents import libvirtd_heal, libvirtd_service
+from backstay.agents.libvirtd_heal import heal
+from backstay.agents.libvirtd_service import bring_down, bring_up
+from backstay.host.clock import Deadline
+from backstay.host.jobs import Job
+from backstay.host.libvirtd import HEALER
+from backstay.host.systemd import Unit
+from backstay.ocf.outcome import Outcome
+from tests.unit.agents.libvirtd_fake import (
+    ABSENT,
+    CRASHED,
+    GOOD,
+    LIMITED,
+    LISTENS,
+    NO_SOCKET,
+    OFF,
+    REFUSED,
+    RUNS,
+    SILENT,
+    FakeHost,
+    daemon,
+)
+
+STILL = [daemon(50, when) for when in (1000.0, 1010.0)]
+STUCK = [daemon(50, 1000.0, blocked=("x",))] * 2
+
+
+def up(host: FakeHost, seconds: float = 100.0) -> Outcome:
+    return bring_up(host, 5.0, Deadline(seconds, host.now))  # type: ignore[arg-type]
+
+
+def down(host: FakeHost, seconds: float = 100.0) -> tuple[Outcome, list[str]]:
+    warnings: list[str] = []
+    return bring_down(host, HEALER, Deadline(seconds, host.now), warnings.append), warnings  # type: ignore[arg-type]
+
+
+def test_start_of_what_answers_does_nothing() -> None:
+    host = FakeHost(GOOD)
+    assert up(host).code == 0
+    assert host.did == []
+
+
+def test_start_forgets_failures_of_service_and_sockets_first() -> None:
+    host = FakeHost(REFUSED, GOOD, service=CRASHED, sockets=(LIMITED, NO_SOCKET))
+    assert up(host).code == 0
+    assert host.did == ["reset-failed libvirtd.service libvirtd.socket", "start"]
+
+
+def test_start_fails_at_once_when_systemd_gives_up() -> None:
+    host = FakeHost(REFUSED, service=CRASHED)
+    outcome = up(host)
+    assert outcome.code == 1
+    assert "signal, signal 11" in outcome.reason
+    assert host.time < 1005
+
+
+@pytest.mark.parametrize(
+    ("host", "code", "reason"),
+    [
+        (FakeHost(REFUSED, service=ABSENT, sockets=()), 5, "not installed"),
+        (FakeHost(REFUSED, service=Unit("libvirtd.service", loaded="masked")), 1, "masked by an admin"),
+        (FakeHost(SILENT, daemons=STUCK), 1, "D state in x"),
+        (FakeHost(SILENT, daemons=STILL), 1, "has to be stopped before"),
+    ],
+)
+def test_start_says_why_it_cannot(host: FakeHost, code: int, reason: str) -> None:
+    outcome = up(host)
+    assert outcome.code == code
+    assert reason in outcome.reason
+    assert host.did == []
+
+
+def test_start_waits_for_a_restart_under_way() -> None:
+    host = FakeHost(
+        REFUSED, REFUSED, REFUSED, GOOD, service=Unit("libvirtd.service", active="activating", sub="start")
+    )
+    assert up(host).code == 0
+
+
+def test_start_that_never_answers_ends_with_its_deadline() -> None:
+    host = FakeHost(REFUSED, service=Unit("libvirtd.service", active="activating", sub="start"))
+    outcome = up(host, seconds=20)
+    assert outcome.code == 1
+    assert "does not answer in time" in outcome.reason
+    assert host.time < 1030
+
+
+def test_stop_ends_healer_sockets_and_daemon() -> None:
+    host = FakeHost(GOOD, service=OFF, sockets=(NO_SOCKET,))
+    outcome, warnings = down(host)
+    assert outcome.code == 0
+    assert host.did == [f"stop {HEALER} libvirtd.socket libvirtd.service"]
+    assert warnings == []
+
+
+def test_stop_kills_a_daemon_that_does_not_end() -> None:
+    host = FakeHost(GOOD, daemons=STILL)
+    host.on_signal["KILL"] = lambda: vars(host).update(service=OFF, sockets=(NO_SOCKET,))
+    outcome, warnings = down(host)
+    assert outcome == Outcome(0, "libvirtd was killed, its sockets are stopped")
+    assert host.did[-1] == "signal KILL to 100"
+    assert len(warnings) == 1
+
+
+def test_stop_of_one_that_cannot_die_is_no_failure() -> None:
+    host = FakeHost(GOOD, daemons=STUCK)
+    outcome, warnings = down(host)
+    assert outcome.code == 0
+    assert "it waits in x" in warnings[-1]
+    assert host.time < 1000 + 5, "nobody waits for it"
+
+
+def work(host: FakeHost, how: str = "abort", seconds: float = 60.0) -> tuple[bool, list[str]]:
+    said: list[str] = []
+    return heal(host, how, 5.0, Deadline(seconds, host.now), daemon(), said.append), said  # type: ignore[arg-type]
+
+
+def test_heal_aborts_a_hung_one_with_a_continue_behind_and_follows_systemd() -> None:
+    host = FakeHost(SILENT, REFUSED, GOOD, daemons=[*STILL, None])
+    host.on_signal["CONT"] = lambda: setattr(
+        host, "service", Unit("libvirtd.service", active="activating", sub="auto-restart")
+    )
+    host.daemons = [daemon(50, 1010.0), None]
+    assert work(host)[0]
+    assert host.did == ["signal ABRT CONT to 100"]
+
+
+def test_heal_kills_what_survives_its_abort() -> None:
+    host = FakeHost(SILENT, GOOD, daemons=[daemon(50, 1010.0)])
+    host.on_signal["KILL"] = lambda: vars(host).update(daemons=[None])
+    assert work(host)[0]
+    assert host.did == ["signal ABRT CONT to 100", "signal KILL to 100"]
+    assert 1010 < host.time < 1030
+
+
+def test_heal_starts_a_crashed_one() -> None:
+    host = FakeHost(REFUSED, GOOD, service=CRASHED, sockets=(LIMITED, LISTENS))
+    assert work(host, "start")[0]
+    assert host.did == ["reset-failed libvirtd.service libvirtd.socket", "start"]
+
+
+def test_heal_does_not_start_a_broken_one_in_a_tight_loop() -> None:
+    host = FakeHost(REFUSED, service=CRASHED, sockets=())
+    assert not work(host, "start")[0]
+    assert len([entry for entry in host.did if entry == "start"]) < 130
+    assert host.time < 1070
+
+
+@pytest.mark.parametrize(
+    ("host", "how", "why"),
+    [
+        (FakeHost(SILENT, daemons=STILL), "start", "hangs"),
+        (FakeHost(SILENT, daemons=STILL, forbidden="an inhibit file"), "abort", "an inhibit file"),
+        (FakeHost(REFUSED, service=CRASHED, forbidden="a package manager"), "abort", "a package manager"),
+        (FakeHost(REFUSED, service=OFF, sockets=(NO_SOCKET,)), "abort", "stopped by an admin"),
+        (FakeHost(REFUSED, service=ABSENT), "abort", "not installed"),
+    ],
+)
+def test_heal_keeps_its_hands_off(host: FakeHost, how: str, why: str) -> None:
+    healed, said = work(host, how)
+    assert not healed
+    assert why in said[-1]
+    assert host.did == []
+
+
+def test_heal_leaves_one_in_d_state_alone() -> None:
+    host = FakeHost(SILENT, daemons=STUCK)
+    said: list[str] = []
+    looked = daemon(50, 1000.0, blocked=("x",))
+    assert not heal(host, "abort", 5.0, Deadline(60, host.now), looked, said.append)  # type: ignore[arg-type]
+    assert host.did == []
+
+
+def test_heal_does_not_abort_during_a_migration_that_advances() -> None:
+    jobs = [[Job("web1", "migration out", ticks)] for ticks in (5, 9)]
+    host = FakeHost(SILENT, daemons=STILL, jobs=jobs)
+    healed, said = work(host)
+    assert not healed
+    assert "migration out of web1" in said[-1]
+    assert host.did == []
+
+
+def test_heal_waits_for_one_that_works_unless_it_is_overdue() -> None:
+    busy = [daemon(50 + step * 1000, 1000.0 + step * 10) for step in range(1, 50)]
+    host = FakeHost(SILENT, daemons=busy)
+    assert not work(host)[0]
+    assert host.did == []
+    host = FakeHost(SILENT, GOOD, daemons=[busy[0], None])
+    assert work(host, "overdue")[0]
+    assert host.did == ["signal ABRT CONT to 100"]
+
+
+def test_timings_fit_into_the_advertised_timeouts() -> None:
+    stop_at_most = libvirtd_service.POLITE + libvirtd_service.DEATH + 3 * libvirtd_service.SYSTEMD_TIME
+    assert stop_at_most < 120 - 5
+    assert libvirtd_heal.CORE_TIME + libvirtd_heal.DEATH < 60
+    assert RUNS.pid == 100
