@@ -27,6 +27,7 @@ SUFFIXES = frozenset(
 )
 # What others wrote or what a machine answered is kept as it was: recordings, expected output, Debian's own forms.
 RECORDED = frozenset({"data", "golden", "recorded", "fixtures"})
+BUILT = frozenset({"__pycache__", ".cache"})
 NO_COMMENTS = frozenset({"LICENSE", "changelog", "control", "copyright", "format", "py.typed", "SOURCES.txt"})
 ABOUT_RULES = ("tests/unit/style/rules.py", "tests/unit/style/test_rules.py")
 
@@ -39,7 +40,7 @@ def sources(repository: Path) -> list[Source]:
     found = []
     for path in sorted(files):
         name = path.relative_to(repository)
-        unwritten = any(part == "__pycache__" or part.endswith(".egg-info") for part in name.parts)
+        unwritten = any(part in BUILT or part.endswith(".egg-info") for part in name.parts)
         recorded = name.parts[0] == "tests" and RECORDED & set(name.parts)
         if path.is_file() and path.suffix in SUFFIXES and not unwritten and not recorded:
             found.append(Source(str(name), path.read_text(encoding="utf-8")))
