@@ -82,6 +82,17 @@ class Expected:
             )
         )
 
+    def attempting_migration(self, resources: Iterable[str], source: str) -> Expected:
+        """Pacemaker may try to move each of these from `source` alive, in vain, and stops what never arrived."""
+        return self._and(
+            permit
+            for resource in resources
+            for permit in (
+                Permit("migrate_to", resource, source, needed=False),
+                Permit("stop", resource, needed=False),
+            )
+        )
+
     def restarting(self, resource: str, hosts: Iterable[str]) -> Expected:
         """A resource may stop and start on these hosts as often as Pacemaker likes, and need not."""
         return self._and(
