@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from xml.sax.saxutils import escape
 
+from backstay.errors import BadInput
 from backstay.lab.initramfs import MODULES, build, init_script
 from backstay.lab.kernel import fetch
 from backstay.lab.layout import Layout
@@ -142,14 +143,21 @@ def make_disk(path: Path, size: int = DISK) -> None:
 
 
 def prepare(layout: Layout, domains: Iterable[Domain]) -> None:
-    """Put kernel, initramfs, empty disks and libvirt descriptions of the domains into the lab's shared directory."""
+    """Put kernel, initramfs, empty disks and libvirt descriptions into the lab's shared directory.
+
+    Raises BadInput for a domain without a UUID, CannotAsk when Debian's kernel cannot be downloaded.
+    """
+    wanted = tuple(domains)
+    for domain in wanted:
+        if not domain.uuid:
+            raise BadInput(f"{domain.name} has no UUID, so the witness could not tell it from others")
     files = boot_files(layout.cache)
     guest, disks, descriptions = (layout.shared / part for part in ("guest", "disks", "domains"))
     for directory in (guest, disks, descriptions):
         directory.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         shutil.copyfile(files / name, guest / name)
-    for domain in domains:
+    for domain in wanted:
         make_disk(disks / f"{domain.name}.raw")
         (descriptions / f"{domain.name}.xml").write_text(
             domain_xml(domain.name, domain.uuid), encoding="utf-8"

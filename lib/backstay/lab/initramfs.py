@@ -28,7 +28,8 @@ INTERVAL = 0.5
 
 SCRIPT = Path(__file__).parent / "data" / "guest-init.sh"
 
-_APPLETS = ("dd", "echo", "head", "insmod", "mkfifo", "mount", "poweroff", "sh")
+APPLETS = ("dd", "echo", "head", "insmod", "mkfifo", "mount", "poweroff", "sh")
+"""The programs of busybox that the init calls by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def build(busybox: bytes, modules: Mapping[str, bytes]) -> bytes:
     `modules` maps a path of `MODULES` to the module's bytes; KeyError when one is missing.
     """
     directories = [Entry(name, stat.S_IFDIR | 0o755) for name in ("bin", "dev", "modules", "proc", "sys")]
-    links = [Entry(f"bin/{applet}", stat.S_IFLNK | 0o777, b"busybox") for applet in _APPLETS]
+    links = [Entry(f"bin/{applet}", stat.S_IFLNK | 0o777, b"busybox") for applet in APPLETS]
     files = [
         Entry("init", stat.S_IFREG | 0o755, init_script().encode()),
         Entry("bin/busybox", stat.S_IFREG | 0o755, busybox),

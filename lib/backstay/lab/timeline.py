@@ -85,12 +85,14 @@ def of_guests(heard: Iterable[Heard], guests: Mapping[str, str], silences: Itera
     """Who fell silent, who spoke again and from where, who booted, who said goodbye, who moved."""
     events: list[Event] = []
     last: dict[str, Heard] = {}
+    gaps = tuple(silences)
+    broken = {(silence.guest, silence.end) for silence in gaps}
     for each in heard:
         name, before = guests.get(each.record.uuid), last.get(each.record.uuid)
         if name is None:
             continue
         last[each.record.uuid] = each
-        if each.record.word == UP:
+        if each.record.word == UP and (name, each.at) not in broken:
             events.append(Event(each.at, each.host, GUEST, f"{name} booted"))
         elif each.record.word == BYE:
             events.append(Event(each.at, each.host, GUEST, f"{name} shut down in order"))
@@ -98,8 +100,9 @@ def of_guests(heard: Iterable[Heard], guests: Mapping[str, str], silences: Itera
             events.append(
                 Event(each.at, each.host, GUEST, f"{name} goes on here, moved live from {before.host}")
             )
-    for s in silences:
-        events.append(Event(s.begin, s.before, GUEST, f"{s.guest} heard for the last time"))
+    for s in gaps:
+        if s.before:
+            events.append(Event(s.begin, s.before, GUEST, f"{s.guest} heard for the last time"))
         if s.after:
             events.append(
                 Event(s.end, s.after, GUEST, f"{s.guest} speaks again after {s.end - s.begin:.1f} s")
