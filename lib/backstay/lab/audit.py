@@ -229,15 +229,24 @@ def _is_on(disk: Mapping[int, Record], record: Record) -> bool:
 def silences_of(
     evidence: Evidence, name: str, heard: Sequence[Heard], usual: float, tolerance: float
 ) -> list[Silence]:
-    """The gaps above the tolerance between `begin` and `end`; a guest that never spoke is silent all the time."""
+    """The gaps above the tolerance between `begin` and `end`, and those in which the guest booted, however short.
+
+    A guest that never spoke is silent all the time.
+    """
     inside = [each for each in heard if evidence.begin <= each.at <= evidence.end]
     times = [evidence.begin, *(each.at for each in inside), evidence.end]
     hosts = ["", *(each.host for each in inside), ""]
-    found: list[Silence] = []
-    for index, (begin, end) in enumerate(pairwise(times)):
-        if end - begin > tolerance:
-            found.append(Silence(name, begin, end, end - begin - usual, hosts[index], hosts[index + 1]))
-    return found
+    booted = [
+        False,
+        *(one.record.boot != other.record.boot for one, other in pairwise(inside)),
+        False,
+    ]
+    return [
+        Silence(name, begin, end, end - begin - usual, hosts[index], hosts[index + 1])
+        for index, (begin, end) in enumerate(pairwise(times))
+        # two copies that speak alternately leave no gap at all: that is another finding
+        if end - begin > (2 * usual if booted[index] else tolerance)
+    ]
 
 
 def unjustified(evidence: Evidence, silence: Silence, periods: Sequence[Period]) -> list[Finding]:

@@ -178,6 +178,14 @@ def test_a_gap_above_the_tolerance_is_silence(gap, clean):
         assert "during «hung»" in verdict.findings[0].text
 
 
+def test_a_reboot_is_silence_however_short_it_was():
+    before = speech(WEB, OLD, "n1", 0, 40.5)
+    heard = [*before, *speech(WEB, NEW, "n1", 41.5, 100, first=len(before)), *steady(DB)]
+    verdict = audit(evidence(heard), [], CALM)
+    assert found(verdict) == [(SILENT, "web1")]
+    assert verdict.lost() == pytest.approx(1.0)
+
+
 def test_the_tolerance_comes_from_the_calm_time():
     uneven = [h for h in steady(WEB) if h.record.sequence not in (10, 11, 12)]
     verdict = audit(evidence([*uneven, *steady(DB)]), [], CALM)
