@@ -90,6 +90,11 @@ def test_what_does_not_mend_itself_is_not_asked_again(kind):
     assert not passing(Trouble(kind))
 
 
+@pytest.mark.parametrize("code", range(0x80, 0x100))
+def test_codes_that_pass_by_themselves(code):
+    assert passing(Trouble(Kind.REFUSED, code)) == (code in (0xC0, 0xC3, 0xCE, 0xD1, 0xD2))
+
+
 @dataclass
 class World:
     """A clock and a switch; each call costs `cost` seconds."""
@@ -98,6 +103,8 @@ class World:
     commands: Callable[[World], Trouble | None]
     cost: float = 0.05
     now: float = 100.0
+    begun: float = 100.0
+    looked: int = 0
     sent: list[float] = field(default_factory=list)
     accepted: list[float] = field(default_factory=list)
 
@@ -108,13 +115,19 @@ class World:
         assert seconds >= 0
         self.now += seconds
 
+    def check(self, timeout: float) -> None:
+        """A call may take what is left, a second at least and `call` at most."""
+        left = LIMITS.total - (self.now - self.begun)
+        assert timeout == pytest.approx(max(1.0, min(LIMITS.call, left)))
+
     def power(self, timeout: float) -> Power | Trouble:
-        assert timeout >= 1.0
+        self.check(timeout)
+        self.looked += 1
         self.now += min(timeout, self.cost)
         return self.looks(self)
 
     def switch(self, wanted: Power, timeout: float) -> Trouble | None:
-        assert timeout >= 1.0
+        self.check(timeout)
         self.sent.append(self.now)
         self.now += min(timeout, self.cost)
         answer = self.commands(self)
@@ -158,6 +171,16 @@ def test_a_switch_that_lost_the_command_gets_it_again():
     world = World(lambda w: Power.OFF if len(w.accepted) == 2 else Power.ON, lambda w: None)
     assert world.run()[0] == Done()
     assert len(world.sent) == 2
+
+
+def test_a_bmc_is_not_hammered():
+    world = World(lambda w: Power.ON, lambda w: None, cost=0)
+    world.run()
+    assert 35 <= world.looked <= 45  # every 0.5 s for 20 s
+    assert [sent - world.begun for sent in world.sent] == pytest.approx([0.0, 10.0])
+    busy = World(lambda w: Power.ON, lambda w: BUSY, cost=0)
+    busy.run()
+    assert 10 <= len(busy.sent) <= 12  # every second for 10 s
 
 
 def test_an_off_machine_gets_no_command():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from backstay.errors import CannotAsk
 from backstay.fencing import ipmi
 from backstay.fencing.agent import Call
 from backstay.fencing.metadata import render
+from backstay.fencing.parameters import Values
 from backstay.fencing.protocol import converse
 from backstay.host.ipmitool import Kind, Power, Trouble
 
@@ -165,9 +167,9 @@ class Bmc:
 
 @pytest.fixture
 def with_bmc(monkeypatch):
-    def run(bmc: Bmc, text: str) -> Spoken:
+    def run(bmc: Bmc, text: str, pause=lambda seconds: None) -> Spoken:
         monkeypatch.setattr(ipmi, "bmc_of", lambda call, device: bmc)
-        monkeypatch.setattr(ipmi, "pause", lambda seconds: None)
+        monkeypatch.setattr(ipmi, "pause", pause)
         return Spoken(ipmi.AGENT, GOOD + text)
 
     return run
@@ -222,6 +224,24 @@ def test_a_typing_error_does_not_keep_a_host_alive(with_bmc):
     spoken = with_bmc(bmc, "action=off\npower_timeout=soon\nlanplus=perhaps\n")
     assert (spoken.code, bmc.sent) == (0, [OFF])
     assert "power_timeout must be a number from 1 to 600, not 'soon'; the default is used" in spoken.err
+
+
+@pytest.mark.parametrize(
+    ("action", "looks", "waits"),
+    [("off", (OFF,), [7]), ("reboot", (OFF, ON), [7, 3]), ("on", (ON,), [])],
+)
+def test_delays_that_an_admin_asked_for(monkeypatch, with_bmc, action, looks, waits):
+    waited = []
+    spoken = with_bmc(Bmc(*looks), f"action={action}\ndelay=7\npower_wait=3\n", waited.append)
+    assert spoken.code == 0
+    assert [seconds for seconds in waited if seconds] == waits
+
+
+def test_everything_fits_into_the_time_that_pacemaker_gives():
+    values = Values({}, ipmi.PARAMETERS)
+    limits = ipmi.limits_of(SimpleNamespace(values=values))
+    assert (limits.total, limits.patience, limits.power) == (30, 10, 20)
+    assert limits.total + 1 + ipmi.ON_AFTER_OFF.total + 1 < 0.8 * 60
 
 
 def test_quiet_and_verbose(with_bmc):
