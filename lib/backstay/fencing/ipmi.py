@@ -77,7 +77,7 @@ LONGDESC = (
     "Switches the power of a host through its BMC with IPMI 2.0 over LAN (ipmitool). off is successful when the "
     "BMC was seen to report off, not when it accepted a command; a refusal is reported at once, with the BMC's "
     "reason. Every action ends by itself: off and on within login_timeout plus power_timeout plus delay (30 s by "
-    "default), reboot within 17 s more (plus power_wait), so the pcmk_off_timeout and pcmk_reboot_timeout of "
+    "default), reboot within 16 s more (plus power_wait), so the pcmk_off_timeout and pcmk_reboot_timeout of "
     "larger settings must be larger. The password never appears in a process list; password_file or "
     "password_script keep it out of the cluster configuration. Old names of parameters are accepted."
 )
