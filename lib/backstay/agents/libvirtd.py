@@ -203,7 +203,9 @@ def _trouble(
         job=_job(host, kind),
         recent_heals=len(memory.heals),
     )
-    said = f"{health.describe(kind, seen)}, for {now - memory.first:.0f} s"
+    said = health.describe(kind, seen)
+    if now - memory.first >= 1:
+        said += f", for {now - memory.first:.0f} s"
     if decision.step == health.GIVE_UP:
         return _give_up(context, host, memory, decision, said)
     _publish(context, host, memory, f"degraded:{kind}")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 CORE_TIME = 10.0  # seconds that an aborted daemon gets to write its core and to end
 DEATH = 3.0  # seconds after SIGKILL
 POLL = 0.5
+ABORTS_AT_MOST = 2  # one that hangs again at its start is not helped by a third
 BETWEEN_STARTS = 5.0  # seconds, so that a broken binary is not started in a loop
 JOB_LOOK = 0.5
 
@@ -42,6 +43,7 @@ def heal(
 ) -> bool:
     """Work until libvirtd answers (True), until nothing can be done, or until the deadline (False)."""
     permitted = health.PERMITTED[health.START if how == health.START else health.ABORT]
+    aborts = 0
     while not deadline.expired:
         # the time that two questions need is given even when less of the deadline is left
         looking = Deadline(max(deadline.left(), 2 * answer_within + 2 * SYSTEMD_TIME + RESERVE))

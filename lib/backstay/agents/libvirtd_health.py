@@ -118,7 +118,7 @@ def describe(kind: str, seen: Seen) -> str:
     sentences = {
         HEALTHY: "libvirtd answers",
         SLOW: f"libvirtd answered only when it was asked again, after {seen.ping.seconds:.1f} s",
-        BUSY: f"libvirtd{pid} does not answer, but works on something",
+        BUSY: f"libvirtd{pid} does not answer yet",
         HUNG: f"libvirtd{pid} hangs: {'it is stopped' if _is_stopped(seen) else 'no answer and no progress'}",
         BLOCKED: f"libvirtd{pid} waits for storage that does not answer (D state in {_where(seen)})",
         DEAF: f"libvirtd{pid} runs but takes no connections: {seen.ping.text}",

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whether libvirtd works: one question that goes all the way, with a deadline.
 
-Decides which kind of answer came back. The question is `getAllDomainStats` for the state of each domain: unlike
-most cheap calls it has no high priority in libvirt's protocol (remote_protocol.x), so it needs one of the ordinary
-workers. A libvirtd whose ordinary workers are all stuck still answers `virsh version`. It also needs the hypervisor
-driver and each domain's lock, and it changes nothing and talks to no emulator.
+Decides which kind of answer came back. The question is `getAllDomainStats` for the state of each domain. Unlike most
+cheap calls it has no high priority in libvirt's protocol (remote_protocol.x), so it needs one of the ordinary
+workers: calls of high priority are answered even when those are all stuck. (libvirt 9.0 needs one already to open a
+connection; that is nothing to rely on.) It also needs the hypervisor driver and each domain's lock, it changes
+nothing and talks to no emulator.
 
 It is asked on the socket for reading and writing, because that is what whoever manages domains needs.
 """

@@ -63,7 +63,7 @@ def test_hung_is_degraded_and_healed() -> None:
 
 def test_one_silence_alone_is_not_hung_when_there_is_no_time_to_ask_again() -> None:
     host = FakeHost(SILENT, daemons=STILL)
-    assert "works on something" in look(host, seconds=10.0)[0].reason
+    assert "does not answer yet" in look(host, seconds=10.0)[0].reason
     assert host.did == ["publish degraded:busy"]
     host.time = 1010.0
     assert "hangs" in look(host, seconds=10.0)[0].reason, "the next monitor's silence is the second one"

@@ -197,6 +197,17 @@ def test_heal_waits_for_one_that_works_unless_it_is_overdue() -> None:
     assert host.did == ["signal ABRT CONT to 100"]
 
 
+def test_heal_does_not_abort_one_that_hangs_at_every_start_for_ever() -> None:
+    host = FakeHost(SILENT, daemons=[daemon(50, 1010.0)])
+    host.on_signal["KILL"] = lambda: setattr(host, "gone", True)
+    looks = iter(range(10_000))
+    host.look = lambda _pid: None if next(looks) % 4 == 3 else daemon(50, host.time)  # type: ignore[method-assign]
+    healed, said = work(host, seconds=600)
+    assert not healed
+    assert said[-1] == "not healing: it hangs again as soon as it is started"
+    assert host.did.count("signal ABRT CONT to 100") == 2
+
+
 def test_timings_fit_into_the_advertised_timeouts() -> None:
     stop_at_most = libvirtd_service.POLITE + libvirtd_service.DEATH + 3 * libvirtd_service.SYSTEMD_TIME
     assert stop_at_most < 120 - 5
