@@ -25,11 +25,13 @@ PACKAGES = {
     "dpkg-deb": "dpkg",
     "ipmi_sim": "openipmi",
     "ipmitool": "ipmitool",
+    "libvirtd": "libvirt-daemon",
     "mmdebstrap": "mmdebstrap",
     "qemu-system-x86_64": "qemu-system-x86",
     "rpm2cpio": "rpm2cpio",
     "rpmbuild": "rpm",
     "systemd-nspawn": "systemd-container",
+    "virsh": "libvirt-clients",
     "xmllint": "libxml2-utils",
 }
 ADMIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

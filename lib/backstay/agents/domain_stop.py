@@ -106,6 +106,8 @@ class Stopping:
         self.tried: list[str] = []
         self.told: set[int] = set()
         self.blocked_since: dict[int, float] = {}
+        # asked now: an emulator that is ending has no list of open files any more
+        self.files = {process.pid: world.emulators.files(process) for process in seen.emulators}
         self.ways: dict[str, Callable[[Process], bool]] = {
             "shutdown": lambda process: self._libvirt(world.libvirt.shut_down, process),
             "destroy": self._destroy,
@@ -258,7 +260,7 @@ class Stopping:
         """Say at once what an emulator waits for that is blocked in the kernel: no step can end it before that ends."""
         now = self.world.monotonic()
         for process in self.seen.emulators:
-            waits_for = self.world.emulators.waits_for(process)
+            waits_for = self._waits_for(process)
             if not waits_for:
                 self.blocked_since.pop(process.pid, None)
                 continue
@@ -268,12 +270,13 @@ class Stopping:
                 self.world.warn(f"{self.seen.where} cannot end now: {waits_for}; the stop goes on trying")
 
     def _complaint(self, process: Process) -> str:
-        waits_for = self.world.emulators.waits_for(process)
-        return (
-            f"pid {process.pid} is {waits_for}"
-            if waits_for
-            else f"pid {process.pid} is in state {process.state}"
-        )
+        state = self._waits_for(process) or f"in state {process.state}"
+        return f"pid {process.pid} is {state}"
+
+    def _waits_for(self, process: Process) -> str:
+        where = self.world.emulators.waits_for(process)
+        files = self.files.get(process.pid)
+        return f"{where}, with {files} open" if where and files else where
 
     def _at_most(self, seconds: float) -> float:
         return self.deadline.at_most(seconds).left()

@@ -79,14 +79,14 @@ class Emulators:
         return True
 
     def waits_for(self, process: Process) -> str:
-        """Say what an emulator that cannot end waits for; empty when no thread of it is blocked in the kernel."""
+        """Say where an emulator that cannot end waits; empty when no thread of it is blocked in the kernel."""
         blocked = self._proc.blocked(process.pid)
-        if not blocked:
-            return ""
+        return f"blocked in the kernel in {', '.join(blocked)}" if blocked else ""
+
+    def files(self, process: Process) -> str:
+        """Name what the emulator holds open; empty when that cannot be told, as for one that is ending."""
         files = self._proc.open_files(process.pid)
-        shown = ", ".join(files[:SHOWN_FILES]) + (" ..." if len(files) > SHOWN_FILES else "")
-        held = f"; it holds open {shown}" if files else ""
-        return f"blocked in the kernel in {', '.join(blocked)}{held}"
+        return ", ".join(files[:SHOWN_FILES]) + (" ..." if len(files) > SHOWN_FILES else "")
 
 
 def uuid_of(arguments: tuple[str, ...]) -> str:

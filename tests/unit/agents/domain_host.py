@@ -28,6 +28,7 @@ class Guest:
         self.state = "S"
         self.end = NEVER
         self.waits_for = ""
+        self.files = ""
         self.powered_off_at = NEVER
 
     def process(self) -> Process:
@@ -110,6 +111,10 @@ class Host:
     def waits_for(self, process: Process) -> str:
         guest = self.of(process.pid)
         return guest.waits_for if guest else ""
+
+    def files(self, process: Process) -> str:
+        guest = self.of(process.pid)
+        return guest.files if guest else ""
 
     def of(self, pid: int) -> Guest | None:
         return next((guest for guest in self.living() if guest.pid == pid), None)

@@ -114,7 +114,8 @@ def test_an_emulator_that_was_stopped_is_let_go_on_before_it_is_asked() -> None:
 def test_an_emulator_in_the_kernel_is_named_at_once_and_the_stop_fails_honestly() -> None:
     guest = Guest()
     guest.state = "D"
-    guest.waits_for = "blocked in the kernel in fuse_wait; it holds open /srv/vm/web1.raw"
+    guest.waits_for = "blocked in the kernel in fuse_wait"
+    guest.files = "/srv/vm/web1.raw"
     host = Host(guest)
     outcome, took = stopping(host)
     assert outcome.code == codes.GENERIC
