@@ -19,6 +19,7 @@ from backstay.cib.schema import version
 from backstay.errors import Refused
 
 PROPERTIES = "cib-bootstrap-options"
+RESOURCES = ("primitive", "group", "clone", "master", "bundle")
 # What `pcs resource disable`, `crm resource unmanage` and their like write into a resource's meta attributes.
 SWITCHES = ("target-role", "is-managed", "maintenance")
 
@@ -55,11 +56,29 @@ def _without_comments(element: etree._Element) -> etree._Element:
 
 
 def _keep_switches(old: etree._Element, new: etree._Element) -> None:
-    for switch in old.iterfind("meta_attributes/nvpair"):
-        name = switch.get("name")
-        holder = new.find("meta_attributes")
-        if name in SWITCHES and holder is not None and holder.find(f"nvpair[@name='{name}']") is None:
-            holder.append(_without_comments(switch))
+    """Carry an admin's switches from `old` to `new`, each in the set where it stands.
+
+    crm_resource and pcs put them into a set of their own (`web1-meta_attributes`) at the end of the resource.
+    """
+    for holder in old.findall("meta_attributes"):
+        rendered = {pair.get("name") for pair in new.iterfind("meta_attributes/nvpair")}
+        kept = [
+            pair
+            for pair in holder.iterfind("nvpair")
+            if pair.get("name") in SWITCHES and pair.get("name") not in rendered
+        ]
+        place = new.find(f"meta_attributes[@id='{holder.get('id')}']")
+        if kept and place is None:
+            place = etree.SubElement(new, "meta_attributes", {"id": holder.get("id", "")})
+        if place is not None:
+            place.extend([_without_comments(pair) for pair in kept])
+
+
+def _keep_all_switches(old: etree._Element, new: etree._Element) -> None:
+    before = {resource.get("id"): resource for resource in old.iter(*RESOURCES)}
+    for resource in new.iter(*RESOURCES):
+        if resource.get("id") in before:
+            _keep_switches(before[resource.get("id")], resource)
 
 
 def _fill(live: etree._Element, wanted: list[etree._Element]) -> None:
@@ -69,7 +88,7 @@ def _fill(live: etree._Element, wanted: list[etree._Element]) -> None:
     fresh = [_without_comments(child) for child in wanted]
     for child in fresh:
         if child.get("id") in old:
-            _keep_switches(old[child.get("id")], child)
+            _keep_all_switches(old[child.get("id")], child)
     place = live.index(slots[-1]) + 1 if slots else len(live)
     live[place:place] = fresh[len(slots) :]
     for slot, child in zip(slots, fresh, strict=False):

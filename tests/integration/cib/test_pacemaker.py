@@ -99,6 +99,14 @@ def test_crm_verify_names_what_is_wrong(example, shipped, pacemaker):
     )
 
 
+def test_crm_verify_warns(example, shipped, pacemaker):
+    cib = render(example, shipped)
+    etree.SubElement(cib.find("configuration/nodes"), "node", id="1", uname="n1")
+    verdict = pacemaker.verify(write(cib))
+    assert verdict.errors == ()
+    assert any("lack of quorum" in warning for warning in verdict.warnings)
+
+
 def test_a_description_is_loaded_in_one_transaction(cluster, example, shipped):
     pacemaker, path = cluster
     live = parse(pacemaker.live(), "live")

@@ -162,6 +162,35 @@ def test_an_admins_switch_survives_a_load(loaded, rendered, name, value, stays):
     assert not stays or found.get("value") == value
 
 
+@pytest.mark.parametrize("resource", ["web1", "libvirtd", "libvirtd-clone"])
+def test_a_switch_in_a_set_of_its_own_is_no_difference(loaded, rendered, resource):
+    """As crm_resource --meta and pcs resource disable write it."""
+    home = loaded.find(f".//*[@id='{resource}']")
+    own = etree.SubElement(home, "meta_attributes", id=f"{resource}-meta_attributes")
+    switch = f"{resource}-meta_attributes-target-role"
+    etree.SubElement(own, "nvpair", id=switch, name="target-role", value="Stopped")
+    assert text(merge(loaded, rendered)) == text(loaded)
+    etree.SubElement(own, "nvpair", id=f"{resource}-meta_attributes-hand", name="hand", value="1")
+    again = merge(loaded, rendered)
+    assert again.find(f".//nvpair[@id='{switch}']") is not None
+    assert again.find(f".//nvpair[@id='{resource}-meta_attributes-hand']") is None
+
+
+def test_a_switch_that_a_template_sets_is_the_templates(loaded, rendered):
+    holder = rendered.find(".//primitive[@id='web1']/meta_attributes")
+    etree.SubElement(
+        holder, "nvpair", id="backstay-meta-target-role-web1", name="target-role", value="Started"
+    )
+    own = etree.SubElement(
+        loaded.find(".//primitive[@id='web1']"), "meta_attributes", id="web1-meta_attributes"
+    )
+    etree.SubElement(own, "nvpair", id="w", name="target-role", value="Stopped")
+    found = merge(loaded, rendered).findall(
+        ".//primitive[@id='web1']/meta_attributes/nvpair[@name='target-role']"
+    )
+    assert [pair.get("value") for pair in found] == ["Started"]
+
+
 def test_changes_are_named(loaded, example, shipped):
     domains = (
         replace(example.domains[0], importance=11),
