@@ -244,6 +244,14 @@ def test_everything_fits_into_the_time_that_pacemaker_gives():
     assert limits.total + 1 + ipmi.ON_AFTER_OFF.total + 1 < 0.8 * 60
 
 
+def test_a_busy_bmc_is_asked_again_by_a_monitor(with_bmc):
+    waited = []
+    spoken = with_bmc(
+        Bmc(Trouble(Kind.REFUSED, 0xC0), Trouble(Kind.SLOW), ON), "action=monitor\n", waited.append
+    )
+    assert (spoken.code, waited) == (0, [1.0, 1.0])
+
+
 def test_quiet_and_verbose(with_bmc):
     assert with_bmc(Bmc(ON), "action=status\nquiet=1\n").out == ""
     assert with_bmc(Bmc(ON), "action=status\n").out == "Status: ON\n"
