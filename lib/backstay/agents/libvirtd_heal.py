@@ -60,10 +60,13 @@ def heal(
             return False
         if remedy == health.START:
             _start(host, deadline, say)
-        elif (
-            remedy == health.ABORT and seen.after is not None and not _abort(host, seen.after, deadline, say)
-        ):
-            return False
+        elif remedy == health.ABORT and seen.after is not None:
+            aborts += 1
+            if aborts > ABORTS_AT_MOST:
+                say("not healing: it hangs again as soon as it is started")
+                return False
+            if not _abort(host, seen.after, deadline, say):
+                return False
         earlier = seen.after
         host.pause(POLL)
     say("libvirtd could not be healed in time")
