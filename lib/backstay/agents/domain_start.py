@@ -5,11 +5,11 @@ The domain is created transient from its config, as ocf:heartbeat:VirtualDomain 
 by itself at boot nor restores an old managed-save image into it (verified with libvirt 9.0: createXML leaves the
 image of a persistent definition of that name unread).
 
-Why a failed start is almost always 1. In Pacemaker 2.1.5 the codes 2, 4 and 5 are hard errors: they ban the resource
-from the host as long as the failure stands in the status, which no failure-timeout shortens by the next attempt, and
-6 bans it from every host. 1 bans it from this host too (start-failure-is-fatal), but as a fail-count that
-failure-timeout clears. A share that is not mounted, a libvirtd that is down or a half-written config passes, so it
-must not ban for ever. 6 is left for the one thing that is wrong everywhere: uuid and config name different domains.
+Why a failed start is almost always 1. In Pacemaker 2.1.5 (seen with crm_simulate) 2 and 5 ban the resource from the
+host and 6 from every host as long as the failure stands in the status, whatever start-failure-is-fatal and
+migration-threshold say; 1 leaves the next attempt to what the admin configured there. A share that is not mounted, a
+libvirtd that is down or a half-written config passes, so it must not ban by itself. 6 is left for the one thing that
+is wrong everywhere: uuid and config name different domains.
 """
 
 from __future__ import annotations
