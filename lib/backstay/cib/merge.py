@@ -19,7 +19,7 @@ from backstay.cib.schema import version
 from backstay.errors import Refused
 
 PROPERTIES = "cib-bootstrap-options"
-RESOURCES = ("primitive", "group", "clone", "master", "bundle")
+RESOURCES = ("primitive", "group", "clone", "bundle")
 # What `pcs resource disable`, `crm resource unmanage` and their like write into a resource's meta attributes.
 SWITCHES = ("target-role", "is-managed", "maintenance")
 
