@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import lzma
 import stat
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,6 +112,24 @@ def test_another_init_is_kept_elsewhere_in_the_cache(monkeypatch):
 def test_a_file_that_is_no_kernel_is_refused():
     with pytest.raises(CannotAsk, match="not a bzImage"):
         kernel.plain_image(bytes(4096))
+
+
+def bzimage(payload):
+    """A kernel image with two setup sectors and its payload 64 bytes behind them."""
+    head = bytearray(3 * 512)
+    head[0x1F1] = 2
+    head[0x202:0x206] = b"HdrS"
+    struct.pack_into("<II", head, 0x248, 64, len(payload) + 4)
+    return bytes(head) + bytes(64) + payload + struct.pack("<I", 4096)
+
+
+def test_the_plain_kernel_is_taken_out_of_its_image():
+    assert kernel.plain_image(bzimage(lzma.compress(b"\x7fELF kernel"))) == b"\x7fELF kernel"
+
+
+def test_a_kernel_that_is_compressed_otherwise_is_refused():
+    with pytest.raises(CannotAsk, match="not compressed with xz"):
+        kernel.plain_image(bzimage(b"(\xb5/\xfd zstd"))
 
 
 def test_what_is_prepared_for_the_cluster(tmp_path):
