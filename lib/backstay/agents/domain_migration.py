@@ -79,7 +79,7 @@ def destination(hypervisor: str, transport: str, target: str) -> str:
 def migrate_to(world: World, deadline: Deadline, target: str, to: str, given: str) -> Outcome:
     """Move the domain to the host `target` at the URI `to`; 0 only when no emulator of it is left here."""
     seen = survey(world, deadline)
-    if seen.truth != RUNNING or len(seen.emulators) != 1:
+    if len(seen.emulators) != 1:
         return failed(f"{seen.where} cannot be migrated: {seen.trouble or f'it is {seen.truth} here'}")
     if is_stopped(seen.emulators[0]):
         world.emulators.signal(seen.emulators[0], GO_ON)  # else it would block libvirt's job

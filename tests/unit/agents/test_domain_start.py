@@ -11,7 +11,7 @@ from backstay.host.libvirt import Answer
 from backstay.host.records import Record
 from backstay.ocf import codes
 from backstay.ocf.outcome import Outcome
-from tests.unit.agents.domain_host import OTHER, UUID, Host, obedient
+from tests.unit.agents.domain_host import OTHER, UUID, Guest, Host, obedient
 
 
 def starting(host: Host, seconds: float = 80.0, **given: str) -> Outcome:
@@ -142,3 +142,11 @@ def test_traps_are_told() -> None:
     assert starting(host).code == codes.SUCCESS
     assert any("managedsave-remove" in warning for warning in host.warnings)
     assert any("autostart" in warning for warning in host.warnings)
+
+
+def test_a_start_is_not_done_because_libvirt_says_so() -> None:
+    host = Host()
+    host.creates = Guest(500, OTHER)
+    outcome = starting(host)
+    assert outcome.code == codes.GENERIC
+    assert "was not seen running in time" in outcome.reason

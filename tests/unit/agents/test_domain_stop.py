@@ -207,3 +207,18 @@ def test_a_contradiction_never_stops_a_stop() -> None:
     host = Host(obedient())
     assert stopping(host, uuid=OTHER)[0].code == codes.SUCCESS
     assert host.deeds == ["acpi"]
+
+
+def test_an_emulator_that_comes_back_while_it_is_stopped_is_stopped_as_well() -> None:
+    host = Host(obedient())
+    world = host.world()
+
+    def pause(seconds: float) -> None:
+        host.now += seconds
+        if not host.living() and len(host.guests) == 1:
+            host.guests.append(Guest(101, destroy=0.5))
+
+    world.pause = pause
+    assert domain_stop.stop(world, host.deadline(115), False).code == codes.SUCCESS
+    assert len(host.guests) == 2
+    assert host.living() == []
