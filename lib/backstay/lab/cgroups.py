@@ -12,8 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from backstay.lab import mounts
+from backstay.lab.layout import MOST_NODES
 
 NAME = "backstay-lab"
+# Of each second, in microseconds, what real-time processes (Corosync is one) get: all nodes together, and each.
+REAL_TIME = 900_000
+REAL_TIME_EACH = REAL_TIME // MOST_NODES
 
 
 def systemd_is_first() -> bool:
@@ -38,9 +42,10 @@ def prepare(node: str) -> tuple[Path, ...]:
     for hierarchy in hierarchies():
         group = hierarchy / NAME / node
         with suppress(OSError):
-            for directory in (group.parent, group):
+            for directory, real_time in ((group.parent, REAL_TIME), (group, REAL_TIME_EACH)):
                 directory.mkdir(exist_ok=True)
                 _inherit(directory)
+                _allow_real_time(directory, real_time)
             made.append(group)
     return tuple(made)
 
@@ -51,6 +56,13 @@ def _inherit(group: Path) -> None:
         own = group / name
         if own.exists() and not own.read_text().strip():
             own.write_text((group.parent / name).read_text())
+
+
+def _allow_real_time(group: Path, microseconds: int) -> None:
+    """A cpu group (version 1) of a kernel with RT_GROUP_SCHED refuses real-time processes until it has a share."""
+    share = group / "cpu.rt_runtime_us"
+    if share.exists() and int(share.read_text()) == 0:
+        share.write_text(str(microseconds))
 
 
 def entering(groups: tuple[Path, ...]) -> list[str]:

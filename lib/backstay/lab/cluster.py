@@ -37,17 +37,25 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One instance of a resource. `nodes` are those on which the cluster believes it to be active."""
+    """One instance of a resource. `nodes` are those on which the cluster believes it to be active.
+
+    `target` is the role that an admin asked for ("Stopped" for a disabled one), empty for the usual one.
+    """
 
     name: str
     agent: str
     role: str
+    target: str
     nodes: tuple[str, ...]
     active: bool
     failed: bool
     managed: bool
     blocked: bool
     orphaned: bool
+
+    def missing(self) -> bool:
+        """Whether it should run and does not."""
+        return not self.active and self.target != "Stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +110,7 @@ class State:
     def summary(self) -> str:
         """One line: what an admin has to know of this state."""
         nodes = " ".join(f"{m.name}:{condition(m)}" for m in self.members)
-        down = [r.name for r in self.resources if not r.active or r.failed]
+        down = [r.name for r in self.resources if r.failed or r.missing()]
         parts = [nodes or "no nodes", "" if self.quorate else "no quorum"]
         parts.append(f"not running: {' '.join(down)}" if down else "")
         parts.append("; ".join(f"{f.action} on {f.node} failed ({f.code})" for f in self.failures))
@@ -155,7 +163,12 @@ def _member(e: etree._Element) -> Member:
 def _resource(e: etree._Element) -> Resource:
     flags = ("active", "failed", "managed", "blocked", "orphaned")
     where = tuple(str(n.get("name")) for n in e.iterfind("node"))
-    names = (str(e.get("id")), str(e.get("resource_agent")), str(e.get("role")))
+    names = (
+        str(e.get("id")),
+        str(e.get("resource_agent")),
+        str(e.get("role")),
+        str(e.get("target_role") or ""),
+    )
     return Resource(*names, where, *(_true(e, flag) for flag in flags))
 
 

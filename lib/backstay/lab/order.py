@@ -60,7 +60,7 @@ def _of_cluster(state: cluster.State, names: Sequence[str]) -> list[str]:
             found.append(f"{resource.name} is left over")
         elif resource.failed or resource.blocked or not resource.managed:
             found.append(f"{resource.name} is failed, blocked or unmanaged")
-        elif not resource.active and ":" not in resource.name:
+        elif resource.missing():
             found.append(f"{resource.name} does not run")
     return found + [f"{f.action} failed on {f.node} ({f.code})" for f in state.failures]
 
