@@ -58,6 +58,13 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True)
+class Libvirtd:
+    """How a libvirtd in trouble is treated; None leaves it to the agent's own default."""
+
+    heal_budget: Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Domain:
     """One virtual machine. `importance` 0..1000: who finds a place first when there is too little of it."""
 
@@ -81,6 +88,7 @@ class Cluster:
     name: str
     hypervisor: str = HYPERVISOR
     migration: Migration = Migration()
+    libvirtd: Libvirtd = Libvirtd()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from backstay.cloud import model, names
-from backstay.cloud.model import Bmc, Cloud, Cluster, Domain, Host, Migration
+from backstay.cloud.model import Bmc, Cloud, Cluster, Domain, Host, Libvirtd, Migration
 from backstay.cloud.problems import InvalidDescription, Position, Report, listed, nearest, quote
 from backstay.cloud.reader import Fields, fields_of
 from backstay.cloud.tree import read_tree
@@ -19,7 +19,8 @@ from backstay.cloud.units import Bytes
 from backstay.errors import BadInput
 
 SECTIONS = ("cluster", "hosts", "domains")
-CLUSTER_KEYS = ("name", "hypervisor", "migration")
+CLUSTER_KEYS = ("name", "hypervisor", "migration", "libvirtd")
+LIBVIRTD_KEYS = ("heal_budget",)
 MIGRATION_KEYS = ("transport", "unsafe")
 HOST_KEYS = ("address", "bmc")
 BMC_KEYS = ("address", "username", "password_file", "password_script", "port", "cipher", "privilege")
@@ -58,6 +59,13 @@ def _migration(fields: Fields | None) -> Migration:
     return Migration(fields.choice("transport", TRANSPORTS) or "", fields.boolean("unsafe") or False)
 
 
+def _libvirtd(fields: Fields | None) -> Libvirtd:
+    if fields is None:
+        return Libvirtd()
+    fields.allow(LIBVIRTD_KEYS)
+    return Libvirtd(fields.duration("heal_budget"))
+
+
 def _cluster(fields: Fields | None) -> Cluster:
     if fields is None:
         return Cluster("")
@@ -65,7 +73,8 @@ def _cluster(fields: Fields | None) -> Cluster:
     migration = _migration(fields.fields("migration", "`migration`"))
     hypervisor = fields.matching("hypervisor", names.HYPERVISOR, "a libvirt URI such as `qemu:///system`")
     name = fields.matching("name", names.CLUSTER_NAME, "the cluster_name of corosync.conf")
-    return Cluster(name or "", hypervisor or model.HYPERVISOR, migration)
+    libvirtd = _libvirtd(fields.fields("libvirtd", "`libvirtd`"))
+    return Cluster(name or "", hypervisor or model.HYPERVISOR, migration, libvirtd)
 
 
 def _bmc(fields: Fields | None) -> Bmc | None:

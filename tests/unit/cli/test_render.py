@@ -82,7 +82,7 @@ def test_a_broken_description_ends_with_2_and_all_its_problems(backstay, tmp_pat
         f"backstay: {file} cannot be used: 4 problems:",
         f"{file}:1:1: found a cloud description without `domains`, expected the key `domains`",
         f"{file}:1:10: found `cluster` without `name`, expected the key `name`",
-        f"{file}:1:11: found the key `nam` in `cluster`, expected one of name, hypervisor, migration"
+        f"{file}:1:11: found the key `nam` in `cluster`, expected one of name, hypervisor, migration, libvirtd"
         " (did you mean `name`?)",
         f"{file}:2:8: found no hosts, expected at least one host",
         "  hint: mend the file and run the same command again",
@@ -99,7 +99,7 @@ def test_validate_gives_problems_as_json(backstay, tmp_path):
     assert said["problems"][2] == {
         "position": {"line": 1, "column": 11},
         "found": "the key `nmae` in `cluster`",
-        "expected": "one of name, hypervisor, migration",
+        "expected": "one of name, hypervisor, migration, libvirtd",
         "nearest": "name",
         "file": str(file),
     }

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import PurePosixPath
 
 import pytest
 import yaml
 
 from backstay.cloud import tree
-from backstay.cloud.model import Bmc, Cluster, Domain, Host, Migration
+from backstay.cloud.model import Bmc, Cluster, Domain, Host, Libvirtd, Migration
 from backstay.cloud.parse import parse, read
 from backstay.cloud.problems import InvalidDescription
+from backstay.cloud.units import Seconds
 from backstay.errors import BadInput
 
 GOOD = """\
@@ -74,13 +76,16 @@ def test_everything_that_has_a_default_can_be_said():
     migrate_timeout: 1 h
 """,
     ).replace(
-        "name: demo", "name: demo, hypervisor: 'qemu:///session', migration: {transport: ssh, unsafe: yes}"
+        "name: demo",
+        "name: demo, hypervisor: 'qemu:///session', migration: {transport: ssh, unsafe: yes}, libvirtd: {heal_budget: 2 min}",
     )
     text = text.replace(
         "username: fencer,", "username: fencer, port: 6230, cipher: 3, privilege: administrator,", 1
     )
     cloud = parse(text.encode(), "c.yaml")
-    assert cloud.cluster == Cluster("demo", "qemu:///session", Migration("ssh", True))
+    assert cloud.cluster == Cluster(
+        "demo", "qemu:///session", Migration("ssh", True), Libvirtd(Seconds(Fraction(120)))
+    )
     assert (cloud.hosts[0].bmc.port, cloud.hosts[0].bmc.cipher, cloud.hosts[0].bmc.privilege) == (
         6230,
         3,
@@ -130,6 +135,8 @@ def test_cipher_suite_zero_is_not_taken_for_unset():
          "5:40: found `fen cer` for `username`, expected a BMC user of 1 to 16 characters without blanks"),
         ("username: fencer,", "username: fencer, privilege: operater,",
          "5:59: found `operater` for `privilege`, expected one of operator, administrator (did you mean `operator`?)"),
+        ("name: demo", "name: demo, libvirtd: {heal_budget: soon}",
+         "1:45: found `soon` for `heal_budget`, expected a time such as `30s`, `2 min` or `500 ms`"),
         ("name: demo", "name: demo, migration: {transport: tsl}",
          "1:46: found `tsl` for `transport`, expected one of ssh, tls, tcp (did you mean `tls`?)"),
         ("    vcpus: 2", "    vcpus: 2\n    uuid: 5A3C1F0E-7D64-4B51-9A0E-0D1B00000001",
