@@ -136,7 +136,7 @@ def test_cipher_suite_zero_is_not_taken_for_unset():
         ("username: fencer,", "username: fencer, privilege: operater,",
          "5:59: found `operater` for `privilege`, expected one of operator, administrator (did you mean `operator`?)"),
         ("name: demo", "name: demo, libvirtd: {heal_budget: soon}",
-         "1:45: found `soon` for `heal_budget`, expected a time such as `30s`, `2 min` or `500 ms`"),
+         "1:47: found `soon` for `heal_budget`, expected a time such as `30s`, `2 min` or `500 ms`"),
         ("name: demo", "name: demo, migration: {transport: tsl}",
          "1:46: found `tsl` for `transport`, expected one of ssh, tls, tcp (did you mean `tls`?)"),
         ("    vcpus: 2", "    vcpus: 2\n    uuid: 5A3C1F0E-7D64-4B51-9A0E-0D1B00000001",
