@@ -14,6 +14,7 @@ from backstay.host.process import Completed, run
 from backstay.lab.layout import BRIDGE, GATEWAY, MOST_NODES, PREFIX, Layout, NodeLayout, node_names
 
 SECONDS = 20.0
+HARDWARE = "02:77:10:77:00:fe"  # the bridge's; the nodes' cards end with their number
 NAMESPACES = Path("/run/netns")
 
 
@@ -22,7 +23,9 @@ def create(layout: Layout, names: Sequence[str]) -> None:
     addresses = [GATEWAY, *(layout.node(name).bmc_address for name in names)]
     _batch(
         [
-            f"link add {BRIDGE} type bridge",
+            # A bridge without an address of its own takes the lowest of its ports and changes it with each node that
+            # dies or boots; the nodes would go on sending to the old one and find no BMC for seconds.
+            f"link add {BRIDGE} address {HARDWARE} type bridge",
             f"link set {BRIDGE} alias {layout.directory}",
             *(f"addr add {address}/{PREFIX} dev {BRIDGE}" for address in addresses),
             f"link set {BRIDGE} up",
