@@ -15,6 +15,7 @@ KEY = '{"qom-type":"secret","id":"masterKey0","format":"raw","file":"/var/lib/li
     [
         (("/usr/bin/kvm", "-uuid", "ABCD-1"), "abcd-1"),
         (("/usr/bin/kvm", "-uuid"), ""),
+        (("/usr/bin/tool", "no-uuid", "abcd-1"), ""),
         (("pgrep", "-f", "-uuid abcd-1"), ""),
         (("/usr/bin/kvm", "-smbios", "type=1,uuid=abcd-1"), ""),
         ((), ""),
