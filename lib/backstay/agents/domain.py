@@ -23,7 +23,7 @@ from backstay.host.libvirt import Answer, Libvirt
 from backstay.host.records import Records
 from backstay.host.state import State
 from backstay.ocf import codes
-from backstay.ocf.agent import Action, Agent
+from backstay.ocf.agent import Action, Agent, reload_agent
 from backstay.ocf.outcome import Outcome, done, failed
 from backstay.ocf.parameters import Parameters, boolean, path, text
 
@@ -249,6 +249,7 @@ AGENT = Agent(
         Action("monitor", 30, check, interval=10),
         Action("migrate_to", 300, migrate_to),
         Action("migrate_from", 60, migrate_from),
+        Action("reload-agent", 20, reload_agent),
     ),
     validate=validate,
 )
