@@ -39,7 +39,8 @@ IDLE_TICKS, IDLE_SHARE = (
 )  # CPU that taking connections costs one that answers nobody: ours, all of them
 JOB_PATIENCE = 10.0  # times the budget that a job that advances is waited for
 HEALS_AT_MOST, HEALS_WITHIN = 8, 600.0  # more heals than that in so many seconds are a crash loop
-RETRY = 300.0  # seconds between heals of what was given up, for the day that the cause is mended
+RETRY = 120.0  # seconds between heals of what was given up, for when the cause is mended
+ALARM_AGAIN = 600.0  # seconds after which an alarm is repeated
 
 WAIT, HEAL, GIVE_UP = "wait", "heal", "give up"
 

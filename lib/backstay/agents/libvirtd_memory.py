@@ -22,6 +22,7 @@ FIELDS = (
     "heal",
     "heals",
     "alerted",
+    "stayed",
 )
 
 
@@ -29,8 +30,9 @@ class Memory:
     """The last published attribute, the trouble that lasts (`first` is 0.0 when there is none), and the heals.
 
     `since` is when it was last forbidden to heal it, or `first`: the budget counts from there.
-    `pid`, `start`, `ticks`, `when` and `blocked` are the last look at the daemon; `heal` is when the last heal of this
-    trouble was started, `heals` when each recent one was, `alerted` when an alarm was last raised.
+    `pid`, `start`, `ticks`, `when` and `blocked` are the last look at the daemon.
+    `heal` is when the last heal of this trouble was started, `heals` when each recent one was.
+    `alerted` is when an alarm was last raised, `stayed` when it was given up without a better place for the guests.
     """
 
     __slots__ = FIELDS
@@ -48,10 +50,11 @@ class Memory:
         self.heal = 0.0
         self.heals: tuple[float, ...] = ()
         self.alerted = 0.0
+        self.stayed = 0.0
 
     def well(self) -> None:
         """Forget the trouble, not how often it was healed."""
-        self.kind, self.first, self.since, self.heal, self.alerted = "", 0.0, 0.0, 0.0, 0.0
+        self.kind, self.first, self.since, self.heal, self.alerted, self.stayed = "", 0.0, 0.0, 0.0, 0.0, 0.0
         self.pid, self.start, self.ticks, self.when, self.blocked = 0, 0, 0, 0.0, ""
 
     def text(self) -> str:
@@ -68,7 +71,7 @@ def read(text: str, now: float) -> Memory:
     memory.attribute = said.get("attribute", "")
     memory.kind = said.get("kind", "")
     memory.blocked = said.get("blocked", "")
-    for name in ("first", "since", "when", "heal", "alerted"):
+    for name in ("first", "since", "when", "heal", "alerted", "stayed"):
         when = number(said.get(name, ""), 0.0)
         setattr(memory, name, when if when <= now else 0.0)
     for name in ("pid", "start", "ticks"):

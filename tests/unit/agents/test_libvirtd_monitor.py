@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from backstay.agents.libvirtd import LibvirtdParameters, probe, watch
+from backstay.agents.libvirtd import LibvirtdParameters
 from backstay.agents.libvirtd_memory import read
+from backstay.agents.libvirtd_monitor import probe, watch
 from backstay.host.jobs import Job
 from backstay.host.libvirt_ping import Ping
 from backstay.host.systemd import Unit
@@ -107,6 +108,24 @@ def test_nothing_is_moved_when_the_cluster_cannot_be_asked() -> None:
     assert f"ALERT: {outcome.reason}" in said
 
 
+def test_when_another_host_is_mended_first_this_one_is_tried_again_before_its_guests_go_there() -> None:
+    host = FakeHost(REFUSED, service=CRASHED, healthy=())
+    look(host)
+    host.time += 70
+    assert look(host)[0].code == 190
+    host.healthy = ("n2",)
+    host.time += 10
+    outcome, _ = look(host)
+    assert outcome.code == 190
+    assert "n2 is healthy again" in outcome.reason
+    host.did.clear()
+    host.time += 10
+    assert look(host)[0].code == 190
+    assert [entry for entry in host.did if entry.startswith("heal")] == ["heal start within 50"]
+    host.time += 60
+    assert look(host)[0].code == 1
+
+
 def test_unhealable_degrade_never_fails() -> None:
     host = FakeHost(REFUSED, service=CRASHED)
     look(host, unhealable="degrade")
@@ -120,7 +139,7 @@ def test_what_was_given_up_is_tried_again_now_and_then() -> None:
         look(host)
         host.time += 10
     heals = [entry for entry in host.did if entry.startswith("heal")]
-    assert len(heals) == 6 + 2
+    assert len(heals) == 6 + 5
     assert len(read(host.memory, host.time).heals) <= 1, "trying again is not a crash loop"
 
 
