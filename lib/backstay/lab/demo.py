@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from backstay.host.clock import pause
-from backstay.lab import evidence, lab, logs, summary
+from backstay.lab import chronicle, evidence, lab, logs, summary
 from backstay.lab.audit import Period, Verdict, audit
 from backstay.lab.furnish import furnish
 from backstay.lab.installation import Payload
@@ -80,7 +80,8 @@ def judge(
     periods = tuple(period(act) for act in acts)
     found = evidence.collect(stage.layout, stage.guests, calm[0], time.monotonic())
     verdict = audit(found, periods, calm)
-    text = summary.text(acts, periods, verdict, found, todays_agents=todays_agents)
+    events = chronicle.collect(stage.layout, found, verdict.silences)
+    text = summary.text(acts, periods, verdict, found, events, todays_agents=todays_agents)
     return Result(tuple(acts), verdict, text)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from backstay.cloud.parse import parse
 from backstay.errors import CannotAsk
-from backstay.lab import evidence, furnish, summary
+from backstay.lab import chronicle, evidence, furnish, summary, timeline
 from backstay.lab.audit import NOTHING, Expected, Period, Verdict, audit
 from backstay.lab.faults import ledger
 from backstay.lab.layout import Layout
@@ -55,7 +55,8 @@ def review(layout: Layout) -> Review:
         )
     periods = derive(injected, found.testimony, guests, now)
     verdict = audit(found, periods, (first - CALM_SECONDS, first))
-    return Review(verdict, summary.closing((), verdict))
+    told = timeline.render(chronicle.collect(layout, found, verdict.silences), found.testimony.offset)
+    return Review(verdict, f"{told}\n\n{summary.closing((), verdict)}")
 
 
 def derive(

@@ -82,7 +82,7 @@ STORIES = (
     Story("hung", "libvirtd hangs (SIGSTOP)", 2, "hang-libvirtd", _answers, _nothing),
     Story(
         "stalled",
-        "libvirtd hangs in D state on a stalled FUSE pool",
+        "libvirtd hangs in D state",
         2,
         "stall-datastore",
         _noticed,
@@ -91,16 +91,16 @@ STORIES = (
     ),
     Story(
         "crashed",
-        "libvirtd crashes (SIGSEGV), systemd may not restart it",
+        "libvirtd crashes (SIGSEGV)",
         2,
         "crash-libvirtd",
         _answers,
         _nothing,
     ),
-    Story("broken", "libvirtd is broken for good on one host", 3, "break-libvirtd", _elsewhere, _leave),
+    Story("broken", "libvirtd broken on one host", 3, "break-libvirtd", _elsewhere, _leave),
     Story(
         "broken-everywhere",
-        "libvirtd is broken for good on all hosts at once",
+        "libvirtd broken on all hosts",
         3,
         "break-libvirtd",
         _given_up,
@@ -109,9 +109,7 @@ STORIES = (
         hold=10,
     ),
     Story("power", "a host loses its power", 4, "cut-power", _elsewhere, _fenced),
-    Story(
-        "cut-off", "a host is cut off from the network and lives on", 4, "cut-network", _elsewhere, _fenced
-    ),
+    Story("cut-off", "a host is cut off, lives on", 4, "cut-network", _elsewhere, _fenced),
 )
 """In the order of the demo."""
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from backstay.lab import timeline
 from backstay.lab.actions import Action, Deed, Fencing
 from backstay.lab.audit import Evidence, Period, Verdict
 from backstay.lab.performance import Act
+from backstay.lab.timeline import Event
 
 WIDTH = 80
-HEADS = ("fault", "lost", "silent", "restarts", "fenced", "over after")
+HEADS = ("fault", "lost", "silent", "starts", "fenced", "mended by", "after")
 
 
 def text(
@@ -21,24 +23,34 @@ def text(
     periods: Sequence[Period],
     verdict: Verdict,
     found: Evidence,
+    events: Sequence[Event],
     *,
     todays_agents: bool,
 ) -> str:
-    """The whole page."""
+    """The whole page. `events` are those of the timeline."""
     agents = "VirtualDomain, systemd:libvirtd, fence_ipmilan" if todays_agents else "Backstay"
     parts = [
-        f"What happened with {agents}",
-        table(acts, periods, verdict, found),
-        f"lost = guest-seconds without service; a gap counts above {verdict.tolerance:.1f} s, twice the longest one\n"
-        f"of {len(found.guests)} guests in the calm time (usual: {verdict.usual:.2f} s).",
+        f"What happened with {agents} (times in UTC)",
+        timeline.render(events, found.testimony.offset),
+        table(acts, periods, verdict, found, events),
+        f"lost: guest-seconds without service, from gaps above {verdict.tolerance:.1f} s between records that usually\n"
+        f"come every {verdict.usual:.2f} s; silent: guests with such a gap; starts: of guests; fenced: hosts;\n"
+        "after: seconds from the fault until it was mended, or the guests ran elsewhere.",
         closing(acts, verdict),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def table(acts: Sequence[Act], periods: Sequence[Period], verdict: Verdict, found: Evidence) -> str:
+def table(
+    acts: Sequence[Act],
+    periods: Sequence[Period],
+    verdict: Verdict,
+    found: Evidence,
+    events: Sequence[Event],
+) -> str:
     """One row for each story."""
-    rows = [HEADS, *(row(act, period, verdict, found) for act, period in zip(acts, periods, strict=True))]
+    both = zip(acts, periods, strict=True)
+    rows = [HEADS, *(row(act, period, verdict, found, events) for act, period in both)]
     widths = [max(len(each[column]) for each in rows) for column in range(len(HEADS))]
     widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - 2 * (len(HEADS) - 1))
     return "\n".join(_line(each, widths) for each in rows)
@@ -50,8 +62,10 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([left.ljust(widths[0]), *(c.rjust(w) for c, w in zip(others, widths[1:], strict=True))])
 
 
-def row(act: Act, period: Period, verdict: Verdict, found: Evidence) -> tuple[str, ...]:
-    """A story's figures: guest-seconds lost, guests that fell silent, restarts, hosts fenced, how long it took."""
+def row(
+    act: Act, period: Period, verdict: Verdict, found: Evidence, events: Sequence[Event]
+) -> tuple[str, ...]:
+    """A story's figures: guest-seconds lost, guests silent, starts, hosts fenced, who mended it, how long it took."""
     deeds = [deed for deed in found.deeds if period.holds(deed.at)]
     silences = verdict.during(period)
     return (
@@ -60,7 +74,8 @@ def row(act: Act, period: Period, verdict: Verdict, found: Evidence) -> tuple[st
         f"{len({silence.guest for silence in silences})}",
         f"{restarts(deeds, found.guests.values())}",
         f"{sum(isinstance(deed, Fencing) and deed.ok for deed in deeds)}",
-        "not well" if act.problem else f"{act.seen - act.begin:.0f} s",
+        timeline.healed_by([event for event in events if period.holds(event.at)]),
+        "never" if act.problem else f"{act.seen - act.begin:.0f} s",
     )
 
 
@@ -78,7 +93,7 @@ def closing(acts: Sequence[Act], verdict: Verdict) -> str:
     found = [f"{finding.kind}: {finding.text}" for finding in verdict.findings]
     if not problems and not found:
         return (
-            "All of it held: no guest ran twice, nothing acknowledged was lost, the cluster did nothing\n"
-            "that was not needed."
+            "All of it held: no guest ran twice, nothing acknowledged was lost, and the cluster\n"
+            "did nothing that was not needed."
         )
     return "\n".join(["Not all of it held:", *(f"- {each}" for each in (*problems, *found))])
