@@ -18,8 +18,9 @@ from backstay.host import libvirt
 from backstay.host.child import ask
 from backstay.host.clock import pause
 from backstay.host.definitions import Definitions
-from backstay.host.emulator import Emulators, monitor_socket_of, uuid_of
+from backstay.host.emulator import Emulators, monitor_socket_of, name_of, uuid_of
 from backstay.host.libvirt import Answer, Libvirt
+from backstay.host.libvirt_status import says_running
 from backstay.host.records import Records
 from backstay.host.state import State
 from backstay.ocf import codes
@@ -174,7 +175,13 @@ def watch(world: World, deadline: Deadline) -> Outcome:
 
 
 def _ask_libvirt(world: World, seen: Seen, deadline: Deadline) -> Answer:
-    """Ask how the guest runs; when libvirt does not know it, ask again: it may have just started."""
+    """Ask how the guest runs; when libvirt does not know it, ask again: it may have just started.
+
+    It is not asked when its last written word is that all is well: a question costs more than all else together.
+    """
+    process = seen.emulators[0]
+    if world.says_running(seen.identity.name or name_of(process.arguments), process.pid):
+        return Answer(libvirt.KNOWN, state="running")
     uuid = _uuid(seen)
     answer = world.libvirt.describe(uuid, "", deadline.at_most(ASKING).left())
     if answer.answered and not answer.active:
@@ -219,6 +226,7 @@ def world_of(context: Context[DomainParameters]) -> World:
         records=Records(emulators.boot()),
         memory=State(),
         read=Definitions().read,
+        says_running=says_running,
         pause=pause,
         monotonic=time.monotonic,
         warn=context.warn,

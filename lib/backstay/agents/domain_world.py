@@ -81,7 +81,7 @@ class World:
 
     __slots__ = (
         "config", "emulators", "host", "instance", "libvirt", "memory", "monitor", "monotonic", "note", "pause", "read",
-        "records", "uuid", "warn",
+        "records", "says_running", "uuid", "warn",
     )  # fmt: skip
 
     def __init__(
@@ -97,6 +97,7 @@ class World:
         records: Records,
         memory: Memory,
         read: Callable[[str, float], bytes],
+        says_running: Callable[[str, int], bool],
         pause: Callable[[float], None],
         monotonic: Callable[[], float],
         warn: Callable[[str], None],
@@ -112,6 +113,7 @@ class World:
         self.records = records
         self.memory = memory
         self.read = read
+        self.says_running = says_running
         self.pause = pause
         self.monotonic = monotonic
         self.warn = warn

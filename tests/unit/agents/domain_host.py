@@ -56,6 +56,7 @@ class Host:
         self.creates: Guest | None = Guest(500)
         self.create_error = ""
         self.migrates = "well"
+        self.written = ("", 0)
 
     # the clock
 
@@ -77,6 +78,7 @@ class Host:
             records=self,
             memory=Texts(self.texts),
             read=self.definition,
+            says_running=lambda name, pid: (name, pid) == self.written,
             pause=self.pause,
             monotonic=lambda: self.now,
             warn=self.warnings.append,

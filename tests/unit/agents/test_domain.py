@@ -69,3 +69,24 @@ def test_a_memory_that_cannot_be_used_forgives() -> None:
     host = Host()
     host.texts["domain-web1.unknown"] = "rubbish"
     assert unknown_for(host.world(), Seen(Identity(UUID), trouble="x")) == 0.0
+
+
+def test_libvirt_is_not_asked_when_it_wrote_that_this_process_runs() -> None:
+    host = Host(obedient(), libvirtd="hung")
+    host.written = ("web1", 100)
+    assert watching(host).code == codes.SUCCESS
+    assert host.now == 1000.0
+
+
+def test_what_libvirt_wrote_about_another_process_does_not_count() -> None:
+    host = Host(obedient())
+    host.known = Answer(libvirt.KNOWN, state="paused", reason="ioerror", uuid=UUID, name="web1")
+    host.written = ("web1", 99)
+    assert watching(host).code == codes.DEGRADED
+
+
+def test_a_stopped_emulator_is_degraded_whatever_libvirt_wrote() -> None:
+    host = Host(obedient())
+    host.guests[0].state = "T"
+    host.written = ("web1", 100)
+    assert watching(host).code == codes.DEGRADED
