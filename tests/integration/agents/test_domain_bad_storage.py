@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ocf:backstay:domain beside a share that hangs: its reads wait in D state, where no signal ends them."""
+"""ocf:backstay:domain beside bad shares: one whose reads fail, one whose reads wait in D state for ever."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from tests.integration.agents.private_host import UUID, PrivateHost, wait
 
 pytestmark = pytest.mark.usefixtures("tools")
 SHARE = "/run/share"
+FAILING = "/run/failing"
+DISK = """<disk type='file' device='disk'>
+  <driver name='qemu' type='raw' cache='none' error_policy='stop' rerror_policy='stop'/>
+  <source file='{file}'/><target dev='vda' bus='virtio'/><boot order='1'/>
+</disk></devices>"""
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +26,11 @@ def host(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator
     machine = PrivateHost(tmp_path_factory.mktemp("hung"), repository)
     try:
         machine.up()
-        machine.run("mkdir", SHARE)
-        program = Path(__file__).with_name("hung_share.py")
-        machine.run("sh", "-c", f"/usr/bin/python3 {program} {SHARE} >/dev/null 2>&1 &")
-        wait(lambda: "fuse.hung" in machine.run("cat", "/proc/mounts"), "the share to be mounted")
+        program = Path(__file__).with_name("bad_share.py")
+        for how, share in (("hang", SHARE), ("fail", FAILING)):
+            machine.run("mkdir", share)
+            machine.run("sh", "-c", f"/usr/bin/python3 {program} {how} {share} >/dev/null 2>&1 &")
+        wait(lambda: machine.run("cat", "/proc/mounts").count("fuse.bad") == 2, "the shares to be mounted")
         yield machine
     finally:
         machine.down()
@@ -67,6 +73,19 @@ def test_an_emulator_that_waits_for_a_hung_disk_is_named_and_never_called_stoppe
     assert stop.seconds < 12
     assert host.agent("monitor", "/nowhere", instance="db1", uuid=uuid).code == codes.SUCCESS
     assert host.run("cut", "-d ", "-f3", f"/proc/{pid}/stat").strip() == "Z"  # its leader alone looks gone
-    host.run("kill", "-KILL", *host.run("pgrep", "-f", "hung_share.py").split())
+    host.run("kill", "-KILL", *host.run("pgrep", "-f", "bad_share.py hang").split())
     wait(lambda: str(pid) not in host.pids(), "the emulator to end with its storage")
     assert host.agent("stop", "/nowhere", instance="db1", uuid=uuid, timeout=12).code == codes.SUCCESS
+
+
+def test_a_guest_that_an_io_error_paused_is_degraded_within_one_interval(host: PrivateHost) -> None:
+    config = host.define("mail1", 6)
+    config.write_text(config.read_text().replace("</devices>", DISK.format(file=f"{FAILING}/disk.raw")))
+    assert host.agent("start", config, instance="mail1").code == codes.SUCCESS
+    wait(lambda: "paused" in host.run("virsh", "domstate", "mail1"), "the firmware to read its disk")
+    result = host.agent("monitor", config, instance="mail1", interval=10)
+    assert result.code == codes.DEGRADED
+    assert "paused (ioerror)" in result.err
+    stop = host.agent("stop", config, instance="mail1", timeout=60)
+    assert stop.code == codes.SUCCESS
+    assert stop.seconds < 20

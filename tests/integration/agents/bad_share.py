@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A share that hangs: a FUSE file system whose files can be opened and whose reads are never answered.
+"""A bad share: a FUSE file system whose files can be opened and whose reads never end, or end with an error.
 
-Run as a program: `hung_share.py DIRECTORY`. Who reads waits in D state, where SIGKILL does not reach; the wait ends
-when this program does. Speaks the kernel's protocol itself (linux/fuse.h), so nothing has to be installed.
+Run as a program: `bad_share.py hang|fail DIRECTORY`. Who reads from one that hangs waits in D state, where SIGKILL
+does not reach; the wait ends when this program does. Speaks the kernel's protocol itself (linux/fuse.h), so nothing has to be installed.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import zlib
 
 FORGET, INIT, READ, INTERRUPT, BATCH_FORGET = 2, 26, 15, 36, 42
 LOOKUP, GETATTR, OPEN, RELEASE, FLUSH = 1, 3, 14, 18, 25
-NOT_IMPLEMENTED = -38
+NOT_IMPLEMENTED, INPUT_OUTPUT_ERROR = -38, -5
 ROOT = 1
 HEADER = 40  # bytes of a request's header
 SIZE = 1 << 20  # bytes of each file
-UNANSWERED = (FORGET, READ, INTERRUPT, BATCH_FORGET)
+UNANSWERED = (FORGET, INTERRUPT, BATCH_FORGET)
 
 
 def attributes(node: int) -> bytes:
@@ -38,25 +38,28 @@ def answer(operation: int, node: int, rest: bytes) -> tuple[int, bytes]:
         return 0, struct.pack("<Q2I", 60, 0, 0) + attributes(node)
     if operation == OPEN:
         return 0, struct.pack("<Q2I", 1, 0, 0)
+    if operation == READ:
+        return INPUT_OUTPUT_ERROR, b""
     if operation in (RELEASE, FLUSH):
         return 0, b""
     return NOT_IMPLEMENTED, b""
 
 
-def main(directory: str) -> None:
+def main(how: str, directory: str) -> None:
+    unanswered = (*UNANSWERED, READ) if how == "hang" else UNANSWERED
     device = os.open("/dev/fuse", os.O_RDWR)
     settings = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"hung", directory.encode(), b"fuse.hung", 0, settings):
+    if libc.mount(b"bad", directory.encode(), b"fuse.bad", 0, settings):
         raise OSError(ctypes.get_errno(), f"cannot mount on {directory}")
     while True:
         request = os.read(device, 1 << 17)
         _length, operation, unique, node = struct.unpack_from("<IIQQ", request)
-        if operation in UNANSWERED:
+        if operation in unanswered:
             continue
         error, body = answer(operation, node, request[HEADER:])
         os.write(device, struct.pack("<IiQ", 16 + len(body), error, unique) + body)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])
