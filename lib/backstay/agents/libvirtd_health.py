@@ -48,10 +48,11 @@ WAIT, HEAL, GIVE_UP = "wait", "heal", "give up"
 class Seen:
     """Everything that was looked at: the last answer, the units, the daemon at two points in time.
 
-    `asked` is how many questions went unanswered in a row; `before` is None when there was one look only.
+    `asked` is how many questions went unanswered in a row; `before` is None when there was one look only. `job` names
+    a guest's job that advanced meanwhile.
     """
 
-    __slots__ = ("after", "asked", "before", "ping", "service", "sockets")
+    __slots__ = ("after", "asked", "before", "job", "ping", "service", "sockets")
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Seen:
         before: Daemon | None = None,
         after: Daemon | None = None,
         asked: int = 0,
+        job: str = "",
     ) -> None:
         self.ping = ping
         self.service = service
@@ -68,6 +70,7 @@ class Seen:
         self.before = before
         self.after = after
         self.asked = asked
+        self.job = job
 
 
 def diagnose(seen: Seen) -> str:
@@ -144,9 +147,9 @@ def _where(seen: Seen) -> str:
 
 def advancing(first: Sequence[Job], second: Sequence[Job]) -> str:
     """Name a job whose emulator worked between two looks, or give an empty text."""
-    used = {(job.guest, job.kind): job.ticks for job in first}
+    used = {(job.guest, job.kind): job.work for job in first}
     for job in second:
-        if job.ticks > used.get((job.guest, job.kind), job.ticks):
+        if job.work > used.get((job.guest, job.kind), job.work):
             return f"{job.kind} of {job.guest}"
     return ""
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from backstay.ocf.context import Context
 
 TOOL_TIME = 4.0  # seconds that a tool of the cluster or of systemd gets
-JOB_LOOK = 0.5  # seconds between two looks at the guests' jobs
 
 
 def probe(context: Context[LibvirtdParameters], host: Host) -> Outcome:
@@ -100,7 +99,7 @@ def _trouble(
         budget=context.parameters.heal_budget,
         heal=context.parameters.heal,
         forbidden=forbidden,
-        job=_job(host, kind),
+        job=seen.job,
         recent_heals=len(memory.heals),
     )
     said = health.describe(kind, seen)
@@ -137,7 +136,7 @@ def _heal(context: Context[LibvirtdParameters], host: Host, memory: Memory, how:
         )
     except CannotAsk as error:
         context.warn(f"the healer cannot be started: {error}")
-        return f"the healer cannot be started: {error}"
+        return f"it cannot be healed: {error}"
     if launched:
         if not memory.heal:
             memory.heals += (now,)
@@ -189,16 +188,6 @@ def publish(context: Context[LibvirtdParameters], host: Host, memory: Memory, va
         memory.attribute = value
     except CannotAsk as error:
         context.warn(f"other hosts are not told that libvirtd is {value or 'stopped'} here: {error}")
-
-
-def _job(host: Host, kind: str) -> str:
-    if health.REMEDY.get(kind, "") != health.ABORT and kind != health.BUSY:
-        return ""
-    first = host.jobs()
-    if not first:
-        return ""
-    host.pause(JOB_LOOK)
-    return health.advancing(first, host.jobs())
 
 
 def recall(host: Host) -> Memory:

@@ -102,7 +102,7 @@ class Host:
         from backstay.host.systemd import Systemd
 
         words = [how, f"{answer_within:g}", f"{budget:g}", *map(str, looked)]
-        return Systemd().launch(HEALER.removesuffix(".service"), [*HEALER_ARGV, *words], timeout).ok
+        return Systemd().launch(HEALER, [*HEALER_ARGV, *words], timeout)
 
     def publish(self, value: str, timeout: float) -> None:
         """Set this host's attribute; empty removes it."""

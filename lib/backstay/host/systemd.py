@@ -108,12 +108,23 @@ class Systemd:
         """Make systemd forget that units failed, and how often they were restarted."""
         return self._do(["reset-failed"], names, timeout)
 
-    def launch(self, unit: str, argv: Sequence[str], timeout: float) -> Completed:
-        """Start a program as a transient service of that name; refused while the last one still runs."""
-        return run(
-            ["systemd-run", "--quiet", "--collect", "--no-ask-password", f"--unit={unit}", "--", *argv],
-            timeout=timeout,
-        )
+    def launch(self, unit: str, argv: Sequence[str], timeout: float) -> bool:
+        """Start a program as a transient service of that name (with .service); False while the last one still runs.
+
+        A unit that failed can stay loaded in spite of --collect; it is forgotten first. Raises CannotAsk when the
+        service can be started in neither way.
+        """
+        command = ["systemd-run", "--quiet", "--collect", "--no-ask-password", f"--unit={unit}", "--", *argv]
+        begun = run(command, timeout=timeout)
+        if begun.ok:
+            return True
+        if not self.show([unit], timeout)[unit].down:
+            return False
+        self.reset_failed([unit], timeout)
+        again = run(command, timeout=timeout)
+        if not again.ok:
+            raise CannotAsk(f"{unit} cannot be started: {again.complaint()}")
+        return True
 
     def _do(self, verb: Sequence[str], names: Sequence[str], timeout: float) -> Completed:
         return run(["systemctl", "--no-ask-password", *verb, "--", *names], timeout=timeout)
