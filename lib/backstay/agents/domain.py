@@ -222,6 +222,7 @@ def world_of(context: Context[DomainParameters]) -> World:
         uuid=normal_uuid(given.uuid) if given.uuid else "",
         emulators=emulators,
         libvirt=Libvirt(given.hypervisor),
+        libvirt_at=Libvirt,
         monitor=monitor_of,
         records=Records(emulators.boot()),
         memory=State(),

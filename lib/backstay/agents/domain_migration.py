@@ -85,6 +85,9 @@ def migrate_to(world: World, deadline: Deadline, target: str, to: str, given: st
         world.emulators.signal(seen.emulators[0], GO_ON)  # else it would block libvirt's job
     flags, settings = options(given)
     uuid = uuid_of(seen.emulators[0].arguments)
+    silent = _silent(world, uuid, to, deadline)
+    if silent:
+        return failed(f"{seen.where} cannot be migrated to {target}: {silent}")
     reserve = min(max(deadline.left() * RESERVE, LEAST), MOST)
     answer = world.libvirt.migrate(uuid, to, flags, settings, max(LEAST, deadline.left() - reserve))
     if answer.kind == libvirt.HUNG:
@@ -92,6 +95,19 @@ def migrate_to(world: World, deadline: Deadline, target: str, to: str, given: st
         word = "was cancelled" if cancelled.answered else f"could not be cancelled ({cancelled.kind})"
         world.warn(f"the migration of {seen.where} to {target} took too long and {word}")
     return _departed(world, seen, target, answer, deadline)
+
+
+def _silent(world: World, uuid: str, to: str, deadline: Deadline) -> str:
+    """Say which libvirt would let a migration wait in vain; empty when both answer.
+
+    Without this a hung libvirtd costs the whole budget, and the guest's way out is a stop and a start anyway. A target
+    that refuses is libvirt's own business: it says so at once, and it may have ways in that this process has not.
+    """
+    here = world.libvirt.describe(uuid, "", deadline.at_most(ASKING).left())
+    if here.kind in (libvirt.HUNG, libvirt.REFUSED):
+        return f"libvirt on {world.host} does not answer ({here.kind}: {here.text})"
+    there = world.libvirt_at(to).describe(uuid, "", deadline.at_most(ASKING).left())
+    return f"libvirt at {to} does not answer ({there.text})" if there.kind == libvirt.HUNG else ""
 
 
 def _departed(world: World, seen: Seen, target: str, answer: Answer, deadline: Deadline) -> Outcome:

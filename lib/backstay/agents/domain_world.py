@@ -77,11 +77,14 @@ LAST_LOOK = 0.5  # seconds for a look when the deadline has come; the runtime's 
 
 
 class World:
-    """A host as one call of the agent sees it. `monotonic` gives seconds, `pause` waits for some."""
+    """A host as one call of the agent sees it.
+
+    `libvirt_at` gives the libvirt behind a URI, `monotonic` gives seconds and `pause` waits for some.
+    """
 
     __slots__ = (
-        "config", "emulators", "host", "instance", "libvirt", "memory", "monitor", "monotonic", "note", "pause", "read",
-        "records", "says_running", "uuid", "warn",
+        "config", "emulators", "host", "instance", "libvirt", "libvirt_at", "memory", "monitor", "monotonic", "note",
+        "pause", "read", "records", "says_running", "uuid", "warn",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +96,7 @@ class World:
         uuid: str,
         emulators: Emulators,
         libvirt: Libvirt,
+        libvirt_at: Callable[[str], Libvirt],
         monitor: Callable[[Process], Monitor | None],
         records: Records,
         memory: Memory,
@@ -109,6 +113,7 @@ class World:
         self.uuid = uuid
         self.emulators = emulators
         self.libvirt = libvirt
+        self.libvirt_at = libvirt_at
         self.monitor = monitor
         self.records = records
         self.memory = memory

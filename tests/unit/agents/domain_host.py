@@ -57,6 +57,7 @@ class Host:
         self.create_error = ""
         self.migrates = "well"
         self.written = ("", 0)
+        self.other: Host | None = None
 
     # the clock
 
@@ -74,6 +75,7 @@ class Host:
             uuid=uuid,
             emulators=self,
             libvirt=Daemon(self),
+            libvirt_at=lambda _uri: Daemon(self.other or self),
             monitor=lambda process: Socket(self, process),
             records=self,
             memory=Texts(self.texts),

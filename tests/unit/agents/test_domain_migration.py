@@ -112,3 +112,36 @@ def test_migrate_options() -> None:
 def test_migrate_options_that_mean_nothing_are_refused(given: str) -> None:
     with pytest.raises(ValueError, match="must"):
         domain_migration.options(given)
+
+
+@pytest.mark.parametrize("libvirtd", ["dead", "hung"])
+def test_without_libvirtd_here_a_migration_is_not_tried(libvirtd: str) -> None:
+    host = Host(obedient(), libvirtd=libvirtd)
+    outcome = leaving(host)
+    assert outcome.code == codes.GENERIC
+    assert "on n2 does not answer" in outcome.reason
+    assert host.deeds == []
+    assert host.now <= 1010
+
+
+class Peer(Host):
+    """The other host, on the clock of this one."""
+
+    def __init__(self, near: Host, libvirtd: str) -> None:
+        super().__init__(libvirtd=libvirtd)
+        near.other = self
+
+
+def test_a_target_that_hangs_is_not_waited_for() -> None:
+    host = Host(obedient())
+    Peer(host, "hung")
+    outcome = leaving(host)
+    assert outcome.code == codes.GENERIC
+    assert "qemu+tcp://n3/system does not answer" in outcome.reason
+    assert host.deeds == []
+
+
+def test_a_target_that_refuses_this_process_is_left_to_libvirt() -> None:
+    host = Host(obedient())
+    Peer(host, "dead")
+    assert leaving(host).code == codes.SUCCESS
