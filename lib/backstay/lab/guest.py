@@ -137,14 +137,15 @@ def boot_files(cache: Path) -> Path:
 
 
 def make_disk(path: Path, size: int = DISK) -> None:
-    """An empty disk; one with records of an earlier lab is emptied."""
-    with path.open("wb") as disk:
+    """An empty disk, unless there is one: a guest that runs would lose what it has acknowledged."""
+    with path.open("ab") as disk:
         os.ftruncate(disk.fileno(), size)
 
 
 def prepare(layout: Layout, domains: Iterable[Domain]) -> None:
-    """Put kernel, initramfs, empty disks and libvirt descriptions into the lab's shared directory.
+    """Put kernel, initramfs, disks and libvirt descriptions into the lab's shared directory.
 
+    May be repeated while guests run: their disks keep their records, and files change whole or not at all.
     Raises BadInput for a domain without a UUID, CannotAsk when Debian's kernel cannot be downloaded.
     """
     wanted = tuple(domains)
@@ -156,12 +157,13 @@ def prepare(layout: Layout, domains: Iterable[Domain]) -> None:
     for directory in (guest, disks, descriptions):
         directory.mkdir(parents=True, exist_ok=True)
     for name in FILES:
-        shutil.copyfile(files / name, guest / name)
+        shutil.copyfile(files / name, guest / f".{name}")
+        (guest / f".{name}").replace(guest / name)
     for domain in wanted:
         make_disk(disks / f"{domain.name}.raw")
-        (descriptions / f"{domain.name}.xml").write_text(
-            domain_xml(domain.name, domain.uuid), encoding="utf-8"
-        )
+        fresh = descriptions / f".{domain.name}.xml"
+        fresh.write_text(domain_xml(domain.name, domain.uuid), encoding="utf-8")
+        fresh.replace(descriptions / f"{domain.name}.xml")
 
 
 def read_disk(path: Path) -> dict[int, Record]:

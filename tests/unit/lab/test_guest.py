@@ -138,13 +138,21 @@ def test_what_is_prepared_for_the_cluster(tmp_path):
     cached.mkdir(parents=True)
     for name in guest.FILES:
         (cached / name).write_text(name)
-    old = layout.shared / "disks" / "web1.raw"
-    old.parent.mkdir(parents=True)
-    old.write_text("records of an earlier lab")
+    disk = layout.shared / "disks" / "web1.raw"
     guest.prepare(layout, [Domain("web1", UUID)])
     assert (layout.shared / "guest" / "vmlinuz").read_text() == "vmlinuz"
-    assert old.stat().st_size == guest.DISK
-    assert guest.read_disk(old) == {}
+    assert disk.stat().st_size == guest.DISK
+    assert guest.read_disk(disk) == {}
+    with disk.open("r+b") as running:
+        running.write(f"#backstay {UUID} {UUID} 0 run .\n".encode())
+    guest.prepare(layout, [Domain("web1", UUID)])
+    assert sorted(guest.read_disk(disk)) == [0]
+    assert sorted(path.name for path in layout.shared.rglob("*") if path.is_file()) == [
+        "initrd",
+        "vmlinuz",
+        "web1.raw",
+        "web1.xml",
+    ]
     assert (layout.shared / "domains" / "web1.xml").read_text() == guest.domain_xml("web1", UUID)
 
 
