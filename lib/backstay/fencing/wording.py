@@ -2,7 +2,7 @@
 """Why a BMC did not do it, in one sentence for the admin: what happened, to which host, what to do next.
 
 Decides words only. "Timed out" is said only when a wait really ended without its event, because Pacemaker takes
-the words for the fact and then does not try again.
+the words for the kind of failure. Cause before advice, and short: Pacemaker's log keeps some 200 characters.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CODE_WORDS: Mapping[int, str] = MappingProxyType(
 ADVICE: Mapping[int, str] = MappingProxyType(
     {
         0xC0: "if it stays busy, restart the BMC",
-        0xD4: "give the account the role operator on the BMC",
+        0xD4: "give it the role operator there",
         0xD6: "enable chassis control in the BMC's firmware firewall",
     }
 )
@@ -65,8 +65,8 @@ class Device:
 
     @property
     def bmc(self) -> str:
-        """`the BMC of n2 (10.0.0.2)`."""
-        return f"the BMC of {self.host} ({self.address})" if self.host else f"the BMC at {self.address}"
+        """The BMC in a sentence that has named its machine: `its BMC (10.0.0.2)`."""
+        return f"its BMC ({self.address})"
 
     @property
     def machine(self) -> str:

@@ -39,17 +39,17 @@ def test_every_trouble_has_a_sentence(kind):
         (
             GiveUp(Trouble(Kind.REFUSED, 0xD4)),
             "n2 was not powered off: the account fencer may not power off (IPMI completion code 0xd4: insufficient "
-            "privilege) at the BMC of n2 (10.0.0.2); give the account the role operator on the BMC",
+            "privilege) at its BMC (10.0.0.2); give it the role operator there",
         ),
         (
             GiveUp(None, accepted=True),
-            "timed out waiting for n2 to be powered off: the BMC of n2 (10.0.0.2) accepted the command, but 20 s "
+            "timed out waiting for n2 to be powered off: its BMC (10.0.0.2) accepted the command, but 20 s "
             "later the power is still on; look at the machine, and restart its BMC",
         ),
         (
             GiveUp(Trouble(Kind.SILENT), accepted=True),
-            "whether n2 is powered off is not known: the BMC of n2 (10.0.0.2) accepted the command, but since then "
-            "the BMC of n2 (10.0.0.2) does not answer on UDP port 623; check its power, its cable and every firewall "
+            "whether n2 is powered off is not known: its BMC (10.0.0.2) accepted the command, but since then "
+            "its BMC (10.0.0.2) does not answer on UDP port 623; check its power, its cable and every firewall "
             "on the way",
         ),
     ],
@@ -58,8 +58,16 @@ def test_the_words(end, expected):
     assert not_reached(Power.OFF, end, DEVICE, 20.2) == expected
 
 
+@pytest.mark.parametrize("kind", list(Kind))
+def test_the_cause_fits_into_a_line_of_pacemakers_log(kind):
+    trouble = Trouble(kind, 0xD4 if kind is Kind.REFUSED else None, "Error: Unable to establish IPMI session")
+    device = Device("192.168.100.200", 623, "pacemaker-fencer", "operator", 17, "host-17.example")
+    sentence = not_reached(Power.OFF, GiveUp(trouble), device, 1.0)
+    assert len(f"fence_backstay_ipmi: {sentence.split('; ')[0]}") <= 200
+
+
 def test_without_a_name_the_address_says_which_host():
     device = Device("10.0.0.2", 623, "fencer", "operator", 17)
     assert not_known(Trouble(Kind.SILENT), device).startswith(
-        "the power state of the host behind 10.0.0.2 is not known: the BMC at 10.0.0.2 does not answer"
+        "the power state of the host behind 10.0.0.2 is not known: its BMC (10.0.0.2) does not answer"
     )
