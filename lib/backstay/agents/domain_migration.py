@@ -8,7 +8,7 @@ when the emulator is gone from this host, migrate_from only when one runs on thi
 
 from __future__ import annotations
 
-from backstay.agents.domain_start import ASKING, EVERY, LEFTOVER
+from backstay.agents.domain_start import ASKING, EVERY, LEFTOVER, TOO_LATE
 from backstay.agents.domain_state import RUNNING, STOPPED
 from backstay.agents.domain_world import remember, scan, survey
 from backstay.host import libvirt
@@ -147,7 +147,7 @@ def migrate_from(world: World, deadline: Deadline, source: str) -> Outcome:
         if arrived(seen, answer):
             remember(world, seen, uuid, us.name or answer.name)
             return done(f"{seen.where} has arrived from {source}")
-        if deadline.expired:
+        if deadline.left() < TOO_LATE:
             said = f"{answer.state} {answer.reason}".strip() or answer.text or answer.kind
             return failed(f"{seen.where} did not arrive from {source}: {seen.truth} here; libvirt: {said}")
         world.pause(min(EVERY, deadline.left()))

@@ -32,6 +32,7 @@ DONE, REFUSE, CREATE, WAIT, DOUBT = "done", "refuse", "create", "wait", "doubt"
 DOUBT_FOR = 10.0  # seconds in which libvirt and the processes may come to agree (libvirtd has just started)
 ASKING = 10.0  # seconds for one question
 EVERY = 0.5  # seconds between two looks
+TOO_LATE = 1.0  # seconds; with less than that left, a question would only end for want of time
 LEFTOVER = (
     "migration",
     "starting-up",
@@ -111,7 +112,7 @@ def start(world: World, deadline: Deadline) -> Outcome:
         if what == DONE:
             remember(world, seen, _uuid(seen), identity.name)
             return done(sentence)
-        if what == REFUSE or deadline.expired or (what == DOUBT and doubt.expired):
+        if what == REFUSE or deadline.left() < TOO_LATE or (what == DOUBT and doubt.expired):
             return failed(sentence)
         world.pause(min(EVERY, deadline.left()))
         seen = scan(world, identity, deadline)
@@ -129,7 +130,7 @@ def _create(world: World, seen: Seen, known: Answer, deadline: Deadline) -> Outc
             return done(f"{now.where} was started")
         if answer.kind == libvirt.ERROR and now.truth != RUNNING:
             return failed(f"libvirt could not start {seen.where}: {answer.text}")
-        if deadline.expired:
+        if deadline.left() < TOO_LATE:
             return failed(f"{now.where} was not seen running in time; libvirt: {answer.kind} {answer.text}")
         world.pause(min(EVERY, deadline.left()))
         answer = world.libvirt.describe(identity.uuid, identity.name, deadline.at_most(ASKING).left())
