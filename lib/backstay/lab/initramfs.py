@@ -28,7 +28,7 @@ INTERVAL = 0.5
 
 SCRIPT = Path(__file__).parent / "data" / "guest-init.sh"
 
-APPLETS = ("dd", "echo", "head", "insmod", "mkfifo", "mount", "poweroff", "sh")
+APPLETS = ("dd", "echo", "insmod", "mkfifo", "mount", "poweroff", "sh")
 """The programs of busybox that the init calls by name."""
 
 

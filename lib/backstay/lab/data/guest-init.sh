@@ -10,13 +10,14 @@ for module in @MODULES@; do insmod "/modules/$module.ko"; done
 read -r uuid </sys/class/dmi/id/product_uuid
 read -r boot </proc/sys/kernel/random/boot_id
 
-used() { # is there a record in sector $1?
-    [ -n "$(dd if=/dev/vda bs=512 count=1 skip="$1" iflag=direct status=none | head -c 9)" ]
+used() { # is there a record in sector $1? (the shell drops the zeros of an empty one)
+    [ -n "$(dd if=/dev/vda bs=512 count=1 skip="$1" iflag=direct status=none)" ]
 }
 
-# Sectors are written one after the other, so the first empty one is found by halving.
-read -r last </sys/class/block/vda/size
-next=0
+# Sectors are written one after the other, so the first empty one is found by doubling and then by halving.
+next=0 last=1
+while used "$last"; do next=$last last=$((2 * last)); done
+used "$next" || last=$next
 while [ "$next" -lt "$last" ]; do
     middle=$(((next + last) / 2))
     if used "$middle"; then next=$((middle + 1)); else last=$middle; fi
