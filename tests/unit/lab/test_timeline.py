@@ -31,6 +31,29 @@ def journal(tag, message, at=5.0, priority="5", **more):
     } | more
 
 
+BMC = [
+    {
+        "monotonic": 15.0,
+        "host": "n1",
+        "event": "chassis-control",
+        "command": "off",
+        "user": "fencer",
+        "code": 0,
+    },
+    {"monotonic": 15.5, "host": "n1", "event": "chassis", "command": "off"},
+    {"monotonic": 15.6, "host": "n1", "event": "note", "text": "noise"},
+    {
+        "monotonic": 16.0,
+        "host": "n1",
+        "event": "chassis-control",
+        "command": "on",
+        "user": "viewer",
+        "code": 0xD4,
+    },
+    {"monotonic": 16.5, "host": "n1", "event": "failed", "command": "on: no container"},
+]
+
+
 def run():
     return merge(
         timeline.of_faults(
@@ -52,29 +75,7 @@ def run():
                 ),
             ]
         ),
-        timeline.of_bmc(
-            [
-                {
-                    "monotonic": 15.0,
-                    "host": "n1",
-                    "event": "chassis-control",
-                    "command": "off",
-                    "user": "fencer",
-                    "code": 0,
-                },
-                {"monotonic": 15.5, "host": "n1", "event": "chassis", "command": "off"},
-                {"monotonic": 15.6, "host": "n1", "event": "note", "text": "noise"},
-                {
-                    "monotonic": 16.0,
-                    "host": "n1",
-                    "event": "chassis-control",
-                    "command": "on",
-                    "user": "viewer",
-                    "code": 0xD4,
-                },
-                {"monotonic": 16.5, "host": "n1", "event": "failed", "command": "on: no container"},
-            ]
-        ),
+        timeline.of_bmc(BMC),
         timeline.of_guests(
             [
                 heard(9.9, "n1"),
