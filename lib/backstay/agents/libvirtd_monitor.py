@@ -53,6 +53,8 @@ def watch(context: Context[LibvirtdParameters], host: Host) -> Outcome:
     try:
         seen = observe(host, context.parameters.answer_within, context.deadline, _earlier(memory))
     except CannotAsk as error:
+        publish(context, host, memory, "degraded:unknown")
+        host.remember(memory.text())
         return degraded(f"libvirtd does not answer, and why is not known: {error}")
     kind = health.diagnose(seen)
     if kind in health.WELL:

@@ -97,7 +97,7 @@ def _kill(host: Host, daemon: Daemon | None, deadline: Deadline, warn: Callable[
 
 def _down_within(host: Host, deadline: Deadline) -> bool:
     while True:
-        service, sockets = host.units(SYSTEMD_TIME)
+        service, sockets = host.units(min(SYSTEMD_TIME, max(deadline.left(), 1.0)))
         if all(_is_down(unit) for unit in (service, *sockets)):
             return True
         if deadline.expired:

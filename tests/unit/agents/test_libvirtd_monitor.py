@@ -230,6 +230,7 @@ def test_a_silent_systemd_is_degraded_without_end() -> None:
     for _ in range(5):
         assert look(host)[0].code == 190
         host.time += 1000
+    assert host.did == ["publish degraded:unknown"], "nobody counts on this host"
 
 
 @pytest.mark.parametrize(
