@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A control group for each node, where the machine's PID 1 does not make one.
+"""A control group for each process that the lab starts, so that it lives apart from whoever started it.
 
-Without it the nodes' systemds would all work in the same group and see each other's units. Where systemd is PID 1,
-it gives every container a scope, and nothing here is needed.
+Without it the nodes' systemds would all work in the same group and see each other's units, and a node would die with
+the service or the session that switched it on. Where systemd is PID 1 it is asked for a scope; elsewhere the groups
+are made here.
 """
 
 from __future__ import annotations
 
+import secrets
 import shlex
 from contextlib import suppress
 from pathlib import Path
 
 from backstay.lab import mounts
-from backstay.lab.layout import MOST_NODES
+from backstay.lab.layout import MOST_NODES, node_names
 
 NAME = "backstay-lab"
 # Of each second, in microseconds, what real-time processes (Corosync is one) get: all nodes together, and each.
@@ -36,13 +38,30 @@ def hierarchies() -> tuple[Path, ...]:
     return tuple(found.values())
 
 
-def prepare(node: str) -> tuple[Path, ...]:
-    """Make the node's groups and return them; those that cannot be made are left out (a read-only hierarchy)."""
+def apart(name: str) -> list[str]:
+    """The beginning of an argument list that becomes the rest of it, in a group of its own called after `name`."""
+    if not systemd_is_first():
+        return _entering(_prepare(name))
+    unit = f"{NAME}-{name}-{secrets.token_hex(3)}"  # the last scope of the name may be only just ending
+    return [
+        "systemd-run",
+        "--scope",
+        "--quiet",
+        "--collect",
+        f"--unit={unit}",
+        "--property=Delegate=yes",
+        "--",
+    ]
+
+
+def _prepare(name: str) -> tuple[Path, ...]:
+    """Make the groups and return them; those that cannot be made are left out (a read-only hierarchy)."""
     made = []
+    each = REAL_TIME_EACH if name in node_names(MOST_NODES) else 0
     for hierarchy in hierarchies():
-        group = hierarchy / NAME / node
+        group = hierarchy / NAME / name
         with suppress(OSError):
-            for directory, real_time in ((group.parent, REAL_TIME), (group, REAL_TIME_EACH)):
+            for directory, real_time in ((group.parent, REAL_TIME), (group, each)):
                 directory.mkdir(exist_ok=True)
                 _inherit(directory)
                 _allow_real_time(directory, real_time)
@@ -65,7 +84,7 @@ def _allow_real_time(group: Path, microseconds: int) -> None:
         share.write_text(str(microseconds))
 
 
-def entering(groups: tuple[Path, ...]) -> list[str]:
+def _entering(groups: tuple[Path, ...]) -> list[str]:
     """The beginning of an argument list that enters these groups before it becomes the rest of the list."""
     script = "".join(f"echo $$ >{shlex.quote(str(group / 'cgroup.procs'))} || exit 1\n" for group in groups)
     return ["/bin/sh", "-c", script + 'exec "$@"', "sh"]

@@ -145,8 +145,7 @@ def down(layout: Layout, progress: Progress) -> None:
     network.remove(layout)
     mounts.unmount_below(layout.directory)
     cgroups.remove()
-    if layout.directory.exists():
-        _delete(layout.directory)
+    _delete(layout.directory)
     if problem:
         raise problem
 
@@ -172,11 +171,17 @@ def _end_processes(layout: Layout, progress: Progress) -> TimedOut | None:
 
 
 def _delete(directory: Path) -> None:
-    """Delete the lab's directory; never what is still mounted in it (a mount that could not be taken away)."""
+    """Delete the lab's directory; never what is still mounted in it (a mount that could not be taken away).
+
+    The directory itself may be an admin's own file system, which stays, empty.
+    """
     left = mounts.below(directory, mounts.of())
     if left:
         raise CannotAsk(f"{left[0].point} is still mounted, so {directory} is not deleted")
-    shutil.rmtree(directory)
+    for entry in directory.iterdir() if directory.is_dir() else ():
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    with suppress(OSError):
+        directory.rmdir()
 
 
 @contextmanager

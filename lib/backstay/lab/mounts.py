@@ -55,8 +55,8 @@ def of(pid: int | str = "self") -> tuple[Mount, ...]:
 
 
 def below(directory: Path, table: Iterable[Mount]) -> tuple[Mount, ...]:
-    """The mounts at or below a directory, the innermost first: the order in which they can be unmounted."""
-    found = [mount for mount in table if mount.point == directory or directory in mount.point.parents]
+    """The mounts below a directory, the innermost first: the order in which they can be unmounted."""
+    found = [mount for mount in table if directory in mount.point.parents]
     return tuple(reversed(found))
 
 
@@ -66,7 +66,7 @@ def is_mounted(point: Path) -> bool:
 
 
 def unmount_below(directory: Path) -> None:
-    """Unmount everything at or below a directory, lazily: a user in D state must not hold up the rest."""
+    """Unmount everything below a directory, lazily: a user in D state must not hold up the rest."""
     for mount in below(directory, of()):
         unmount(mount.point)
 

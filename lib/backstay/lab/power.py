@@ -88,6 +88,7 @@ def _argv(layout: Layout, node: NodeLayout) -> list[str]:
         "systemd-nspawn",
         "--quiet",
         "--boot",
+        "--keep-unit",
         "--register=no",
         "--console=pipe",
         f"--directory={node.root}",
@@ -106,10 +107,7 @@ def _argv(layout: Layout, node: NodeLayout) -> list[str]:
     ]
     if not cgroups.unified():
         argv.append("systemd.unified_cgroup_hierarchy=0")
-    if cgroups.systemd_is_first():
-        return argv
-    argv.insert(1, "--keep-unit")
-    return cgroups.entering(cgroups.prepare(node.name)) + argv
+    return argv
 
 
 @contextmanager

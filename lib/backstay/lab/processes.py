@@ -18,7 +18,7 @@ from pathlib import Path
 
 from backstay.host.clock import Deadline, TimedOut, pause
 from backstay.host.process import ENVIRONMENT
-from backstay.lab import mounts
+from backstay.lab import cgroups, mounts
 from backstay.lab.layout import Layout
 
 MARK = "BACKSTAY_LAB_MEMBER"  # in the environment of everything that a lab starts on the machine
@@ -52,10 +52,13 @@ def alive(process: Process) -> bool:
 def spawn(
     layout: Layout, name: str, argv: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> Process:
-    """Start a process that outlives us, in a session of its own, its output appended to `log`; record it as `name`."""
+    """Start a process that outlives us, in a session and a group of its own, and record it as `name`.
+
+    Its output is appended to `log`.
+    """
     with log.open("ab") as output:
         child = subprocess.Popen(
-            list(argv),
+            [*cgroups.apart(name), *argv],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
