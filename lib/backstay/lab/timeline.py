@@ -26,7 +26,16 @@ FAULT, CLUSTER, BMC, HEALER, AGENT, SYSTEMD, GUEST = (
 
 HEALER_TAG, AGENT_TAG = "backstay-heal-libvirtd", "backstay-"
 UNIT = "libvirtd.service"
-_PROCESS, _RESTART = "Main process exited", "Scheduled restart job"
+SAID_BY_SYSTEMD = {
+    "Main process exited": "libvirtd ended",
+    "Scheduled restart job": "libvirtd is restarted",
+    "Start request repeated too quickly": "libvirtd ended too often, is not restarted any more",
+}
+"""What systemd says about a service that dies, and how the timeline says it."""
+
+LOOP = 10.0
+"""Seconds within which systemd's repetitions are one story: a binary that ends at once is tried five times."""
+
 NOTICE = 5
 """The least important syslog priority that belongs into a timeline."""
 
@@ -87,6 +96,7 @@ def of_guests(heard: Iterable[Heard], guests: Mapping[str, str], silences: Itera
     last: dict[str, Heard] = {}
     gaps = tuple(silences)
     broken = {(silence.guest, silence.end) for silence in gaps}
+    polite: set[tuple[str, float]] = set()
     for each in heard:
         name, before = guests.get(each.record.uuid), last.get(each.record.uuid)
         if name is None:
@@ -95,13 +105,14 @@ def of_guests(heard: Iterable[Heard], guests: Mapping[str, str], silences: Itera
         if each.record.word == UP and (name, each.at) not in broken:
             events.append(Event(each.at, each.host, GUEST, f"{name} booted"))
         elif each.record.word == BYE:
+            polite.add((name, each.at))
             events.append(Event(each.at, each.host, GUEST, f"{name} shut down in order"))
         elif before is not None and before.host != each.host and before.record.boot == each.record.boot:
             events.append(
                 Event(each.at, each.host, GUEST, f"{name} goes on here, moved live from {before.host}")
             )
     for s in gaps:
-        if s.before:
+        if s.before and (s.guest, s.begin) not in polite:
             events.append(Event(s.begin, s.before, GUEST, f"{s.guest} heard for the last time"))
         if s.after:
             events.append(
@@ -124,24 +135,39 @@ def of_journal(host: str, lines: Iterable[Mapping[str, Any]], offset: float) -> 
             who = HEALER
         elif tag.startswith(AGENT_TAG) and int(line.get("PRIORITY", NOTICE)) <= NOTICE:
             who = AGENT
-        elif tag == "systemd" and line.get("UNIT") == UNIT and (_PROCESS in message or _RESTART in message):
-            who = SYSTEMD
+        elif tag == "systemd" and line.get("UNIT") == UNIT and (said := _systemd(message)):
+            who, message = SYSTEMD, said
         else:
             continue
         events.append(Event(float(line["__REALTIME_TIMESTAMP"]) / 1e6 - offset, host, who, message))
     return events
 
 
+def _systemd(message: str) -> str:
+    """What systemd said, shorter and without counters; empty when it belongs into no timeline."""
+    for sign, words in SAID_BY_SYSTEMD.items():
+        if sign in message:
+            how = message.partition(f"{sign}, ")[2] if words.endswith("ended") else ""
+            return f"{words} ({how})" if how else words
+    return ""
+
+
 def merge(*parts: Iterable[Event], begin: float, end: float) -> tuple[Event, ...]:
-    """All events from `begin` to `end` in the order of time; what is repeated at once by the same one is said once."""
+    """All events from `begin` to `end` in the order of time, without what somebody only says again.
+
+    An agent that repeats or quotes itself is heard once, with its longest words; so is systemd's restart loop.
+    """
     ordered = sorted((e for part in parts for e in part if begin <= e.at <= end), key=lambda e: e.at)
     kept: list[Event] = []
-    said: dict[tuple[str, str], str] = {}
     for event in ordered:
-        key = (event.host, event.who)
-        if event.who == AGENT and said.get(key) == event.text:
+        said = [e for e in kept if (e.host, e.who) == (event.host, event.who)]
+        if event.who == SYSTEMD and any(e.text == event.text and event.at - e.at < LOOP for e in said):
             continue
-        said[key] = event.text
+        if event.who == AGENT and said:
+            if said[-1].text == event.text:
+                continue
+            if said[-1].text in event.text and event.at - said[-1].at < 1:
+                kept.remove(said[-1])
         kept.append(event)
     return tuple(kept)
 
@@ -163,18 +189,17 @@ def _lines(event: Event, first: float, offset: float) -> list[str]:
 
 
 def healed_by(events: Iterable[Event]) -> str:
-    """Who mended what broke, from the events of one fault: the first one that ended it.
+    """Who mended what one fault broke, from its events.
 
-    The healer where it said so, else systemd where it restarted libvirtd, else the cluster where it started a guest
-    or a host was fenced, else the hand that took the fault away, else nobody.
+    Backstay when its healer made libvirtd answer again; Pacemaker when a guest spoke again (elsewhere, or anew);
+    systemd when its restart of libvirtd was its last word; else the hand that took the fault away, else nobody.
     """
     ordered = sorted(events, key=lambda e: e.at)
-    for who, sign in (
-        (HEALER, "answers again"),
-        (SYSTEMD, _RESTART),
-        (CLUSTER, "start "),
-        (FAULT, "taken away"),
-    ):
-        if any(event.who == who and sign in event.text for event in ordered):
-            return {HEALER: "Backstay", SYSTEMD: "systemd", CLUSTER: "Pacemaker", FAULT: "by hand"}[who]
-    return "nobody"
+    if any(e.who == HEALER and "answers again" in e.text for e in ordered):
+        return "Backstay"
+    if any(e.who == GUEST and "speaks again" in e.text for e in ordered):
+        return "Pacemaker"
+    last = [e for e in ordered if e.who == SYSTEMD][-1:]
+    if last and last[0].text == SAID_BY_SYSTEMD["Scheduled restart job"]:
+        return "systemd"
+    return "by hand" if any(e.who == FAULT and "taken away" in e.text for e in ordered) else "nobody"

@@ -10,7 +10,7 @@ from backstay.lab.actions import Action, Fencing
 from backstay.lab.audit import Silence
 from backstay.lab.faults.ledger import Entry
 from backstay.lab.records import Heard, Record
-from backstay.lab.timeline import AGENT, CLUSTER, FAULT, HEALER, SYSTEMD, Event, merge, render
+from backstay.lab.timeline import AGENT, CLUSTER, FAULT, GUEST, HEALER, SYSTEMD, Event, merge, render
 
 WALL = 1_700_000_000.0
 WEB, OLD, NEW = "uuid-web", "boot-old", "boot-new"
@@ -107,6 +107,12 @@ def test_nothing_to_tell():
     assert render((), WALL) == "nothing happened"
 
 
+def test_who_said_goodbye_is_not_missed():
+    silent = Silence("web1", 9.9, 20, 9.6, "n1", "n2")
+    events = timeline.of_guests([heard(9.9, "n1", "bye"), heard(20, "n2", "up", NEW)], GUESTS, [silent])
+    assert [e.text for e in events] == ["web1 shut down in order", "web1 speaks again after 10.1 s"]
+
+
 def test_a_guest_that_never_came_back_does_not_speak_again():
     silent = Silence("web1", 9.9, 100, 90, "n1", "")
     assert [e.text for e in timeline.of_guests([], GUESTS, [silent])] == ["web1 heard for the last time"]
@@ -148,29 +154,55 @@ def test_what_was_before_or_after_is_left_out():
     )
 
 
+def systemd_says(*messages):
+    lines = [journal("systemd", f"libvirtd.service: {m}", at, UNIT="libvirtd.service") for at, m in messages]
+    return timeline.of_journal("n1", lines, WALL)
+
+
+LOOPING = (
+    (1.0, "Main process exited, code=killed, status=9/KILL"),
+    (1.1, "Scheduled restart job, restart counter is at 1."),
+    (1.2, "Main process exited, code=exited, status=127/n/a"),
+    (1.3, "Scheduled restart job, restart counter is at 2."),
+    (1.4, "Main process exited, code=exited, status=127/n/a"),
+    (1.5, "Start request repeated too quickly."),
+    (20.0, "Main process exited, code=exited, status=127/n/a"),
+)
+
+
+def test_a_restart_loop_is_one_story():
+    events = merge(systemd_says(*LOOPING), begin=0, end=99)
+    assert [(round(e.at, 1), e.text) for e in events] == [
+        (1.0, "libvirtd ended (code=killed, status=9/KILL)"),
+        (1.1, "libvirtd is restarted"),
+        (1.2, "libvirtd ended (code=exited, status=127/n/a)"),
+        (1.5, "libvirtd ended too often, is not restarted any more"),
+        (20.0, "libvirtd ended (code=exited, status=127/n/a)"),
+    ]
+
+
+def test_an_agent_that_quotes_itself_is_heard_with_its_longer_words():
+    said = [
+        Event(1.0, "n1", AGENT, "libvirtd hangs"),
+        Event(1.1, "n1", AGENT, "monitor: libvirtd hangs; healing it"),
+    ]
+    later = Event(9.0, "n1", AGENT, "start: monitor: libvirtd hangs; healing it")
+    assert merge(said, [later], begin=0, end=99) == (said[1], later)
+
+
+AWAY = Event(90, "n1", FAULT, "x taken away by hand")
+
+
 @pytest.mark.parametrize(
     ("events", "who"),
     [
-        (
-            [
-                Event(1, "n1", HEALER, "libvirtd answers again"),
-                Event(0, "n1", SYSTEMD, "Scheduled restart job"),
-            ],
-            "Backstay",
-        ),
-        (
-            [Event(1, "n1", SYSTEMD, "libvirtd.service: Scheduled restart job, restart counter is at 1.")],
-            "systemd",
-        ),
-        (
-            [Event(1, "n1", CLUSTER, "start web1"), Event(2, "n1", FAULT, "cut-power taken away by hand")],
-            "Pacemaker",
-        ),
-        (
-            [Event(1, "n1", CLUSTER, "stop web1"), Event(2, "n1", FAULT, "stall taken away by hand")],
-            "by hand",
-        ),
-        ([Event(1, "n1", FAULT, "stall injected")], "nobody"),
+        ([Event(1, "n1", HEALER, "libvirtd answers again"), *systemd_says(LOOPING[1]), AWAY], "Backstay"),
+        ([*systemd_says(*LOOPING[:2]), AWAY], "systemd"),
+        ([*systemd_says(*LOOPING), AWAY], "by hand"),
+        ([*systemd_says(*LOOPING[:6]), AWAY], "by hand"),
+        ([*systemd_says(*LOOPING), Event(30, "n2", GUEST, "web1 speaks again after 9 s"), AWAY], "Pacemaker"),
+        ([Event(1, "n1", CLUSTER, "start libvirtd"), AWAY], "by hand"),
+        ([Event(1, "n1", FAULT, "x injected")], "nobody"),
         ([], "nobody"),
     ],
 )
