@@ -168,6 +168,7 @@ def test_a_fence_device_names_its_host_and_keeps_away_from_it(example, shipped):
     assert attributes(cib, "fence-n2", "instance_attributes") == {
         "pcmk_host_list": "n2",
         "pcmk_host_check": "static-list",
+        "plug": "n2",
         "ip": "10.77.0.202",
         "ipport": "623",
         "username": "fencer",
