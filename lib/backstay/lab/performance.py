@@ -12,13 +12,16 @@ from dataclasses import dataclass
 
 from backstay.errors import CannotAsk
 from backstay.host.clock import pause
+from backstay.lab import failures
 from backstay.lab.faults import catalogue
-from backstay.lab.node import Node
 from backstay.lab.stage import Stage, Tell, all_well, wait, whole
 from backstay.lab.stories import Scene, Story
 
 SETTLE_SECONDS = 300.0
 """A fenced host is back after about 45 s (12 s of firmware, boot, membership); five times that, and some more."""
+
+CLEANUPS = 5
+"""How often failures are forgotten: what fails once more while the cluster settles is forgotten once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,12 @@ def perform(stage: Stage, story: Story, tell: Tell) -> Act:
 def settle(stage: Stage, tell: Tell) -> str:
     """Clean up what the cluster remembers of the fault and wait until all is well; empty, or what is not."""
     problem = wait(stage, whole, SETTLE_SECONDS, "every host and guest to be back", tell)
-    try:
-        Node(stage.layout, stage.hosts()[0]).check(["crm_resource", "--cleanup"], timeout=60.0)
-    except CannotAsk as error:
-        return problem or str(error)
-    return wait(stage, all_well, SETTLE_SECONDS, "the cluster to be in order", tell)
+    for _ in range(CLEANUPS):
+        try:
+            failures.forget(stage.layout)
+        except CannotAsk as error:
+            return problem or str(error)
+        problem = wait(stage, all_well, SETTLE_SECONDS / CLEANUPS, "the cluster to be in order", tell)
+        if not problem:
+            break
+    return problem

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Makes the cluster forget the failures that it shows, one by one, as an admin does after mending what failed.
+
+Decides the order. Everything at once (`crm_resource --cleanup`) races in Pacemaker 2.1.5: forgetting the failed start
+of libvirtd starts it at once, and the next deletion takes the resource away under that start, which then counts as
+failed for the rest of the failure-timeout (seen in the lab).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from backstay.lab import cluster
+from backstay.lab.cluster import Failure
+from backstay.lab.layout import Layout
+from backstay.lab.node import Node
+
+SECONDS = 60.0
+LAST = "libvirtd"
+"""What starts again when it is forgotten, and takes the guests' places with it."""
+
+
+def of(failures: Iterable[Failure]) -> tuple[tuple[str, str], ...]:
+    """(resource, node) of each failure once, those that start something last."""
+    found = {(_resource(failure.action), failure.node): None for failure in failures}
+    return tuple(sorted(found, key=lambda each: (each[0] == LAST, each)))
+
+
+def forget(layout: Layout) -> None:
+    """Forget every failure that is shown now; CannotAsk when the cluster does not do it."""
+    state = cluster.ask(layout)
+    node = Node(layout, state.seen_from)
+    for resource, where in of(state.failures):
+        node.check(
+            ["crm_resource", "--cleanup", f"--resource={resource}", f"--node={where}"], timeout=SECONDS
+        )
+        node.run(["crm_resource", "--wait", f"--timeout={SECONDS:.0f}"], timeout=2 * SECONDS)
+
+
+def _resource(action: str) -> str:
+    """The resource of an operation key such as libvirtd:0_start_0."""
+    return action.rsplit("_", 2)[0].partition(":")[0]

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The stories of the demo as tests, on one furnished cloud: each ends well, and its own audit is clean."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+from backstay.host.clock import pause
+from backstay.lab import chronicle, evidence, summary
+from backstay.lab.audit import audit
+from backstay.lab.bmc import journal
+from backstay.lab.demo import CALM_SECONDS, period
+from backstay.lab.faults import catalogue
+from backstay.lab.furnish import furnish
+from backstay.lab.performance import perform, settle
+from backstay.lab.progress import Progress
+from backstay.lab.stage import all_well, everybody_speaks, nobody_speaks_from, wait
+from backstay.lab.stories import STORIES
+
+PATIENCE = 300.0
+FENCING_TRIED = 45.0
+"""Seconds after a cut cable in which the cluster has lost the host (about 7) and tried to fence it more than once."""
+
+
+class Cloud:
+    """A furnished lab and the calm time that its audits measure against."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.build()
+
+    def build(self):
+        self.lab.put_in_order()
+        self.stage = furnish(self.lab.layout, Progress(sys.__stderr__))
+        begin = time.monotonic()
+        pause(CALM_SECONDS)
+        self.calm = (begin, time.monotonic())
+
+    def put_in_order(self):
+        catalogue.heal_all(self.lab.layout)
+        if wait(self.stage, all_well, 1.0, "a cloud that is well", tell) and settle(self.stage, tell):
+            self.build()
+
+
+def tell(text):
+    print(text, flush=True)
+
+
+def asked_of_bmc(cloud, host, since):
+    """The chassis commands that the host's BMC was given since then."""
+    events = journal.read(cloud.lab.layout.node(host).bmc / chronicle.BMC_JOURNAL)
+    return [e["command"] for e in events if e["event"] == "chassis-control" and e["monotonic"] >= since]
+
+
+@pytest.fixture(scope="module")
+def furnished(running_lab):
+    return Cloud(running_lab)
+
+
+@pytest.fixture
+def cloud(furnished):
+    """A cloud in which all is well."""
+    furnished.put_in_order()
+    return furnished
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+def test_a_story_ends_well_and_its_audit_is_clean(cloud, story):
+    act = perform(cloud.stage, story, tell)
+    pause(2.0)  # every guest has said something after the last deed
+    told = period(act)
+    found = evidence.collect(cloud.lab.layout, cloud.stage.guests, act.begin, time.monotonic())
+    verdict = audit(found, [told], cloud.calm)
+    events = chronicle.collect(cloud.lab.layout, found, verdict.silences)
+    print(summary.text([act], [told], verdict, found, events, todays_agents=False))
+    assert act.problem == ""
+    assert [finding.text for finding in verdict.findings] == []
+    assert act.scene.guests, "a story without guests on the broken host proves nothing"
+    if story.chapter == 2:
+        assert verdict.silences == ()
+
+
+def test_no_guest_starts_elsewhere_while_its_host_is_not_proven_dead(cloud):
+    """A host that is cut off and whose BMC only says yes keeps its guests; they move when its power really goes."""
+    host = cloud.stage.busiest()
+    guests = cloud.stage.guests_on(host)
+    begin = time.monotonic()
+    catalogue.inject(cloud.lab.layout, "ignore-power-off", host)
+    catalogue.inject(cloud.lab.layout, "cut-network", host)
+    pause(FENCING_TRIED)
+    assert "off" in asked_of_bmc(cloud, host, begin), "nobody has tried to fence it, so nothing is proven"
+    assert cloud.stage.guests_on(host) == guests
+    catalogue.heal(cloud.lab.layout, "ignore-power-off", host)
+    assert wait(cloud.stage, nobody_speaks_from(host), PATIENCE, "the guests to leave", tell) == ""
+    assert wait(cloud.stage, everybody_speaks, PATIENCE, "the guests to run elsewhere", tell) == ""
+    catalogue.heal(cloud.lab.layout, "cut-network", host)
+    assert settle(cloud.stage, tell) == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("crm_resource --show-metadata ocf:backstay:domain", '<resource-agent name="domain"'),
+        ("crm_resource --show-metadata ocf:backstay:libvirtd", '<resource-agent name="libvirtd"'),
+        (
+            "stonith_admin --metadata --agent fence_backstay_ipmi",
+            '<resource-agent name="fence_backstay_ipmi"',
+        ),
+        ("stonith_admin --list-installed", "fence_backstay_ipmi"),
+    ],
+)
+def test_pacemaker_finds_the_agents(cloud, command, words):
+    assert words in cloud.lab.node("n1").check(command)

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which failures are forgotten, and in which order."""
+
+from __future__ import annotations
+
+from backstay.lab.cluster import Failure
+from backstay.lab.failures import of
+
+
+def test_each_once_and_libvirtd_last():
+    shown = [
+        Failure("libvirtd_start_0", "n3", 1, "broken"),
+        Failure("libvirtd:1_monitor_5000", "n1", 190, "degraded"),
+        Failure("web1_migrate_to_0", "n3", 1, ""),
+        Failure("web1_monitor_10000", "n3", 7, ""),
+        Failure("fence-n1_monitor_120000", "n3", 1, ""),
+    ]
+    assert of(shown) == (("fence-n1", "n3"), ("web1", "n3"), ("libvirtd", "n1"), ("libvirtd", "n3"))
+
+
+def test_none_is_nothing():
+    assert of([]) == ()
