@@ -8,6 +8,7 @@ failed for the rest of the failure-timeout (seen in the lab).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from backstay.lab import cluster
@@ -16,6 +17,7 @@ from backstay.lab.layout import Layout
 from backstay.lab.node import Node
 
 SECONDS = 60.0
+_OPERATION = re.compile(r"_(migrate_to|migrate_from|[a-z-]+)_\d+$")
 LAST = "libvirtd"
 """What starts again when it is forgotten, and takes the guests' places with it."""
 
@@ -39,4 +41,4 @@ def forget(layout: Layout) -> None:
 
 def _resource(action: str) -> str:
     """The resource of an operation key such as libvirtd:0_start_0."""
-    return action.rsplit("_", 2)[0].partition(":")[0]
+    return _OPERATION.sub("", action).partition(":")[0]
