@@ -21,15 +21,17 @@ set -e
 hostname {name}
 mount --make-rprivate /
 mkdir -p /etc/libvirt
-for place in /run /var/lib/libvirt /var/cache/libvirt; do mkdir -p $place; mount -t tmpfs none $place; done
+for place in /run /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do mkdir -p $place; mount -t tmpfs none $place; done
 mkdir -p /run/lock /var/lib/libvirt/qemu
 mount --bind {etc} /etc/libvirt
 mount --bind {etc}/hosts /etc/hosts
+for kind in passwd group; do mount --bind {etc}/$kind /etc/$kind; done
 ip link set lo up
 touch {etc}/ready
 trap : USR1
 while :; do sleep 1000 & wait $! || :; done
 """
+ACCOUNTS = {"passwd": "libvirt-qemu:x:64055:64055::/:/bin/false", "group": "libvirt-qemu:x:64055:"}
 QEMU_CONF = """
 user = "root"
 group = "root"
@@ -89,6 +91,10 @@ class PrivateHost:
             f'listen_tls = 0\nlisten_tcp = 1\nauth_tcp = "none"\nauth_unix_rw = "none"\nhost_uuid = "{host_uuid}"\n'
         )
         spaces = ["--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc"]
+        # libvirt looks these up before it reads whom to use instead; a machine without libvirt's units has neither.
+        for kind, line in ACCOUNTS.items():
+            there = Path("/etc", kind).read_text()
+            (self.etc / kind).write_text(there if "libvirt-qemu:" in there else f"{there}{line}\n")
         script = SETUP.format(name=self.name, etc=self.etc)
         self.holder = subprocess.Popen(["unshare", *spaces, "bash", "-c", script], stdin=subprocess.DEVNULL)
         wait(lambda: (self.etc / "ready").exists(), f"{self.name} to be set up")

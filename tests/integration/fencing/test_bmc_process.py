@@ -71,7 +71,6 @@ def test_the_guid_is_that_of_the_machine(bmc, need):
     assert "System GUID" in told.pop()
 
 
-def test_the_metadata_are_valid(fence):
-    schema = "/usr/share/cluster/relaxng/metadata.rng"
+def test_the_metadata_are_valid(fence, schemas):
     document = etree.fromstring(fence(None, "metadata").out.encode())
-    etree.RelaxNG(etree.parse(schema)).assertValid(document)
+    etree.RelaxNG(etree.parse(schemas / "metadata.rng")).assertValid(document)
