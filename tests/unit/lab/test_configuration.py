@@ -54,13 +54,22 @@ def test_hosts_names_nodes_and_bmcs() -> None:
 
 
 def test_what_runs_the_cluster_is_not_masked() -> None:
-    masked = {e.path.rpartition("/")[2] for e in entries().values() if isinstance(e, Link) and e.target == "/dev/null"}
+    masked = {
+        e.path.rpartition("/")[2]
+        for e in entries().values()
+        if isinstance(e, Link) and e.target == "/dev/null"
+    }
     assert not masked & set(configuration.ENABLED)
     assert "libvirt-guests.service" in masked
 
 
 def test_nodes_have_different_identities() -> None:
-    identities = {entry.content for name in node_names(9) for entry in configuration.own(name) if isinstance(entry, File)}
+    identities = {
+        entry.content
+        for name in node_names(9)
+        for entry in configuration.own(name)
+        if isinstance(entry, File)
+    }
     assert len(identities) == 18
     assert all(len(text) == 33 for text in identities if len(text) > 4)
 

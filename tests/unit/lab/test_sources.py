@@ -82,6 +82,8 @@ def test_only_settings_that_a_build_needs() -> None:
 
 
 def test_release_fields_without_quotes() -> None:
-    fields = sources.release('ID=debian\nVERSION_CODENAME=bookworm\nPRETTY_NAME="Debian GNU/Linux 12"\n\n# x\n')
+    fields = sources.release(
+        'ID=debian\nVERSION_CODENAME=bookworm\nPRETTY_NAME="Debian GNU/Linux 12"\n\n# x\n'
+    )
     assert fields["VERSION_CODENAME"] == "bookworm"
     assert fields["PRETTY_NAME"] == "Debian GNU/Linux 12"
