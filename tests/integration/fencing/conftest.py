@@ -65,22 +65,30 @@ class Bmc:
         self.process.wait(10)
 
 
-@pytest.fixture
-def bmc(tmp_path, need) -> Iterator[Bmc]:
+@contextlib.contextmanager
+def simulator(directory: Path) -> Iterator[Bmc]:
     """Our simulator with suites 3 and 17 and enforced roles."""
-    need("ipmitool")
-    directory = tmp_path / "bmc"
     directory.mkdir()
     (directory / "users").write_text(USERS)
     argv = [sys.executable, "-m", "backstay.lab.bmc", "--directory", str(directory)]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-    word, _address, port = process.stdout.readline().split()
-    assert word == "listening"
-    login = {"username": "fencer", "password": PASSWORD}
-    machine = Bmc(int(port), directory, process, login)
-    yield machine
-    machine.end()
-    process.stdout.close()
+    try:
+        word, _address, port = process.stdout.readline().split()
+        assert word == "listening"
+        yield (machine := Bmc(int(port), directory, process, {"username": "fencer", "password": PASSWORD}))
+        machine.end()
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+
+
+@pytest.fixture
+def bmc(tmp_path, need) -> Iterator[Bmc]:
+    """One of our simulators."""
+    need("ipmitool")
+    with simulator(tmp_path / "bmc") as machine:
+        yield machine
 
 
 LAN = """name "n1"
@@ -144,7 +152,7 @@ def ipmi_sim(tmp_path, need) -> Iterator[Bmc]:
 Fence = Callable[..., Spoken]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fence(repository) -> Fence:
     """`fence(bmc, "off", cipher=3)` runs the agent with its parameters on standard input, nothing in its argv."""
     agent = repository / "fencing" / "fence_backstay_ipmi"

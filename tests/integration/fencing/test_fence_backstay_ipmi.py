@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from pathlib import Path
 
@@ -12,10 +11,6 @@ import pytest
 from tests.integration.fencing.conftest import PASSWORD
 
 AT_ONCE = 2.0  # seconds for an answer that needs no waiting; it usually takes 0.15
-SHORT = {
-    "login_timeout": 7,
-    "power_timeout": 3,
-}  # a dead BMC costs ipmitool 6 s, and its words tell the reason
 
 
 @pytest.fixture(params=["bmc", "ipmi_sim"])
@@ -133,14 +128,6 @@ def test_a_refusal_by_the_other_bmc(ipmi_sim, fence):
     assert spoken.took < AT_ONCE
 
 
-def test_a_lie_of_the_other_bmc(ipmi_sim, fence):
-    fence(ipmi_sim, "monitor")
-    (ipmi_sim.directory / "ignore-set").touch()
-    spoken = fence(ipmi_sim, "off", **SHORT)
-    assert spoken.code == 1
-    assert "timed out waiting for n2 to be powered off" in spoken.err
-
-
 @pytest.mark.parametrize(
     ("code", "words"),
     [
@@ -158,53 +145,6 @@ def test_a_refused_off_is_reported_at_once(bmc, fence, code, words):
     assert words in spoken.err
     assert spoken.took < AT_ONCE
     assert len(bmc.commands()) == 1
-
-
-@pytest.mark.parametrize(
-    ("fault", "value", "reason", "at_most"),
-    [
-        ("ignore-set", "", "timed out waiting for n2 to be powered off", 7),
-        ("drop", "", "does not answer on UDP port", 12),
-        ("drop-session", "", "opens a session but leaves the request to power off unanswered", 12),
-        ("drop-control", "", "opens a session but leaves the request to power off unanswered", 12),
-        ("maxsess", "", "has no session slot free", 12),
-        ("busy", "", "IPMI completion code 0xc0: node busy", 12),
-        ("fail-get", "ff", "refused to power off (IPMI completion code 0xff", AT_ONCE),
-        ("delay-off", "60", "timed out waiting for n2 to be powered off", 7),
-        ("latency", "1.2", "answers too slowly for a session", 14),
-        ("latency", "3", "gave no complete answer in the time that it has", 12),
-    ],
-)  # fmt: skip
-def test_a_broken_bmc_ends_in_time_with_its_own_reason(bmc, fence, fault, value, reason, at_most):
-    bmc.faults.set(fault, value)
-    spoken = fence(bmc, "off", **SHORT)
-    assert (spoken.code, len(spoken.errors)) == (1, 1)
-    assert reason in spoken.err
-    assert spoken.took < at_most
-    assert ("imed out" in spoken.err) == (fault in ("ignore-set", "delay-off"))
-
-
-@pytest.mark.parametrize(("number", "action"), [(signal.SIGSTOP, "off"), (signal.SIGKILL, "monitor")])
-def test_a_dead_bmc_is_given_up_in_time(bmc, fence, number, action):
-    bmc.process.send_signal(number)
-    spoken = fence(bmc, action, **SHORT)
-    assert (spoken.code, "does not answer on UDP port" in spoken.err) == (1, True)
-    assert spoken.took < 16
-
-
-@pytest.mark.parametrize(("fault", "value"), [("delay-off", "2"), ("busy", "3"), ("latency", "0.1")])
-def test_a_slow_or_busy_bmc_is_waited_for(bmc, fence, fault, value):
-    bmc.faults.set(fault, value)
-    assert fence(bmc, "off").code == 0
-    assert bmc.power == "off"
-
-
-def test_a_reboot_whose_on_fails_is_done_with_a_warning(bmc, fence):
-    bmc.faults.set("delay-on", "60")
-    spoken = fence(bmc, "reboot")
-    assert spoken.code == 0
-    assert "off was seen, so the reboot counts as done" in spoken.err
-    assert bmc.commands()[:2] == ["off", "on"]
 
 
 def test_verbose_shows_the_calls_but_not_the_password(bmc, fence):
@@ -235,7 +175,7 @@ def test_the_password_is_never_in_a_process_list(bmc, fence):
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        for action in ["status", "off", "on", "monitor"] * 5:
+        for action in ["status", "off", "on", "monitor"] * 2:
             assert fence(bmc, action).code == 0
     finally:
         done.set()
