@@ -75,8 +75,9 @@ class Evidence:
         return datetime.fromtimestamp(at + self.testimony.offset, UTC).strftime("%H:%M:%S")
 
     def of(self, uuid: str) -> list[Heard]:
-        """What was heard of one guest, in the order of arrival."""
-        return [heard for heard in self.testimony.heard if heard.record.uuid == uuid]
+        """What was heard of one guest between `begin` and `end`, in the order of arrival."""
+        heard = (each for each in self.testimony.heard if each.record.uuid == uuid)
+        return [each for each in heard if self.begin <= each.at <= self.end]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,12 +234,11 @@ def silences_of(
 
     A guest that never spoke is silent all the time.
     """
-    inside = [each for each in heard if evidence.begin <= each.at <= evidence.end]
-    times = [evidence.begin, *(each.at for each in inside), evidence.end]
-    hosts = ["", *(each.host for each in inside), ""]
+    times = [evidence.begin, *(each.at for each in heard), evidence.end]
+    hosts = ["", *(each.host for each in heard), ""]
     booted = [
         False,
-        *(one.record.boot != other.record.boot for one, other in pairwise(inside)),
+        *(one.record.boot != other.record.boot for one, other in pairwise(heard)),
         False,
     ]
     return [

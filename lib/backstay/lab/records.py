@@ -79,10 +79,10 @@ def parse_line(line: str) -> Record | None:
     return Record(uuid.lower(), boot.lower(), int(sequence), word.lower())
 
 
-def parse_disk(sectors: Iterable[bytes]) -> dict[int, Record]:
-    """The records on a disk by sector; a sector that holds none, or another number's, is left out."""
+def parse_disk(sectors: Iterable[tuple[int, bytes]]) -> dict[int, Record]:
+    """The records in numbered sectors; a sector that holds none, or another number's, is left out."""
     found: dict[int, Record] = {}
-    for index, sector in enumerate(sectors):
+    for index, sector in sectors:
         record = parse_line(sector.rstrip(b"\0").decode("ascii", "replace"))
         if record is not None and record.sequence == index:
             found[index] = record

@@ -267,6 +267,12 @@ def test_a_deed_outside_every_period_is_needless():
     ]
 
 
+def test_what_was_heard_before_the_run_is_nobodys_business():
+    earlier = [*speech(WEB, NEW, "n2", -20, -15, first=900), *speech(WEB, OLD, "n1", -18, -17, first=900)]
+    heard = [*steady(WEB), *steady(DB)]
+    assert audit(evidence([*earlier, *heard], disks=disks_of(heard)), [], CALM).clean
+
+
 def test_deeds_before_the_run_are_nobodys_business():
     heard = [*steady(WEB), *steady(DB)]
     assert audit(evidence(heard, (Action(-5.0, "n1", "db1", "start", "ok"),)), [], CALM).clean

@@ -161,11 +161,12 @@ def test_a_domain_without_a_uuid_cannot_be_audited(tmp_path):
         guest.prepare(Layout(tmp_path, tmp_path), [Domain("web1", "")])
 
 
-def test_a_disk_is_read_up_to_its_first_empty_sector(tmp_path):
+def test_a_disk_is_read_beyond_its_holes(tmp_path):
     disk = tmp_path / "disk.raw"
-    guest.make_disk(disk, 1 << 20)
+    guest.make_disk(disk, 1 << 30)
+    numbers = [0, 1, 3, 100, 1_000_000]
     with disk.open("r+b") as writer:
-        for number in (0, 1, 3):
+        for number in numbers:
             writer.seek(number * 512)
             writer.write(f"#backstay {UUID} {UUID} {number} run .\n".encode())
-    assert sorted(guest.read_disk(disk)) == [0, 1]
+    assert sorted(guest.read_disk(disk)) == numbers

@@ -110,7 +110,7 @@ def sector(text):
 
 def test_a_record_counts_only_in_its_own_sector():
     lines = [f"#backstay {UUID} {BOOT} {n} run .\n" for n in (0, 1, 5, 3)]
-    on_disk = parse_disk([*map(sector, lines), sector(""), sector("rubbish\n")])
+    on_disk = parse_disk(enumerate([*map(sector, lines), sector(""), sector("rubbish\n")]))
     assert sorted(on_disk) == [0, 1, 3]
 
 
