@@ -39,7 +39,7 @@ DEVICES = ("/dev/fuse", "/dev/net/tun")
 def check(layout: Layout) -> None:
     """Raise CannotAsk or Refused with the first thing that is in the way."""
     checks: tuple[Callable[[Layout], None], ...] = (
-        _root, _tools, _devices, _namespaces, _no_other_lab, _memory, _disk, _plain_disk, _addresses, _ports
+        _root, _tools, _devices, _namespaces, _no_other_lab, _directory, _memory, _disk, _plain_disk, _addresses, _ports
     )  # fmt: skip
     for look in checks:
         look(layout)
@@ -83,6 +83,21 @@ def _no_other_lab(layout: Layout) -> None:
         where = owner or str(layout.directory)
         raise Refused(
             f"a lab is there already, in {where}", hint=f"remove it: BACKSTAY_LAB={where} backstay lab down"
+        )
+
+
+def _directory(layout: Layout) -> None:
+    """A lab is deleted with all that is in its directory, and that is handed to programs as a part of a word."""
+    place = layout.directory
+    if foreign := layout.foreign():
+        raise Refused(
+            f"{place} holds {foreign[0]}, and removing the lab would delete it",
+            hint="point BACKSTAY_LAB to a directory that is empty or not there yet",
+        )
+    if any(character.isspace() or character in ',:\\"' for character in str(place)):
+        raise CannotAsk(
+            f"the name {place} has a blank, a comma, a colon, a quote or a backslash in it, which mounts do not take",
+            hint="point BACKSTAY_LAB to a directory with a plain name",
         )
 
 

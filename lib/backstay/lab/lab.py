@@ -6,6 +6,7 @@ Decides the order of things. Never leaves a half-made lab: what fails or is inte
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -14,9 +15,8 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
-from backstay.errors import BackstayError, CannotAsk
+from backstay.errors import CannotAsk, Refused
 from backstay.host.clock import Deadline, TimedOut
 from backstay.lab import (
     cgroups,
@@ -34,20 +34,15 @@ from backstay.lab import (
 )
 from backstay.lab.bmc import node as bmc
 from backstay.lab.installation import Payload
-from backstay.lab.layout import Layout, node_names
+from backstay.lab.interrupt import interruptible, undisturbed
+from backstay.lab.layout import LOST_AND_FOUND, Layout, node_names
 from backstay.lab.node import Node
 from backstay.lab.progress import Progress
 
 FORMING_SECONDS = 180.0
 ENDING_SECONDS = 30.0
-ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LOCK = Path("/run/backstay-lab.lock")  # held while a lab is built, whatever its directory
 UP = "up"  # the record of the process that builds the lab
-
-
-class Interrupted(BackstayError):
-    """Somebody asked this process to end; what it had begun is removed first."""
-
-    exit_code = 3
 
 
 def up(layout: Layout, count: int, payload: Payload, progress: Progress) -> tuple[Node, ...]:
@@ -59,7 +54,8 @@ def up(layout: Layout, count: int, payload: Payload, progress: Progress) -> tupl
     names = node_names(count)
     installation.check(payload)
     circumstances.check(layout)
-    with _interruptible(), ExitStack() as unfinished:
+    with _alone(), interruptible(), ExitStack() as unfinished:
+        circumstances.check(layout)  # again: another lab may have come up just before this one was alone
         root.ensure(layout, progress)
         unfinished.callback(_abandon, layout, progress)
         _sign(layout)
@@ -70,12 +66,24 @@ def up(layout: Layout, count: int, payload: Payload, progress: Progress) -> tupl
     return nodes(layout)
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One lab is built at a time: two would take each other's network, and the loser would remove both."""
+    with LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as taken:
+            raise Refused(
+                "another lab is just being built on this machine", hint="wait until it is up, then remove it"
+            ) from taken
+        yield
+
+
 def _abandon(layout: Layout, progress: Progress) -> None:
     """Remove what was begun; the signals of an impatient admin no longer count."""
-    for number in ENDING_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    progress.step("removing the unfinished lab")
-    down(layout, progress)
+    with undisturbed():
+        progress.step("removing the unfinished lab")
+        down(layout, progress)
 
 
 def _sign(layout: Layout) -> None:
@@ -139,20 +147,26 @@ def _boot(layout: Layout, names: Sequence[str], progress: Progress) -> None:
 def down(layout: Layout, progress: Progress) -> None:
     """Remove every trace of the lab but the cache, also of one that crashed; no lab is as good.
 
-    Raises TimedOut with what could not be ended, after everything else was removed.
+    Raises Refused, and touches nothing, when the directory is no lab's; TimedOut with what could not be ended, after
+    everything else was removed.
     """
+    if foreign := layout.foreign():
+        raise Refused(
+            f"{layout.directory} is not a lab's directory (it holds {foreign[0]}), so nothing in it is deleted",
+            hint="BACKSTAY_LAB names the lab's directory",
+        )
     problem = _end_processes(layout, progress)
     network.remove(layout)
     mounts.unmount_below(layout.directory)
     cgroups.remove()
-    _delete(layout.directory)
+    _delete(layout)
     if problem:
         raise problem
 
 
 def _end_processes(layout: Layout, progress: Progress) -> TimedOut | None:
     """Twice: what is started by one that is just dying is found the second time."""
-    for name in layout.names():
+    for name in layout.names() if network.is_free_for(layout) else ():
         with suppress(CannotAsk):
             network.cut_cable(layout.node(name))
     problem: TimedOut | None = None
@@ -170,30 +184,18 @@ def _end_processes(layout: Layout, progress: Progress) -> TimedOut | None:
     return problem
 
 
-def _delete(directory: Path) -> None:
+def _delete(layout: Layout) -> None:
     """Delete the lab's directory; never what is still mounted in it (a mount that could not be taken away).
 
-    The directory itself may be an admin's own file system, which stays, empty.
+    What shows that it is a lab's goes last, so that one that was interrupted can be repeated. The directory itself
+    may be an admin's own file system, which stays, empty.
     """
+    directory = layout.directory
     left = mounts.below(directory, mounts.of())
     if left:
         raise CannotAsk(f"{left[0].point} is still mounted, so {directory} is not deleted")
-    for entry in directory.iterdir() if directory.is_dir() else ():
+    entries = [p for p in directory.iterdir() if p.name != LOST_AND_FOUND] if directory.is_dir() else []
+    for entry in sorted(entries, key=lambda entry: entry == layout.processes):
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     with suppress(OSError):
         directory.rmdir()
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Turn the signals that end a process into an exception, so that it cleans up like after any failure."""
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        raise Interrupted(f"interrupted ({signal.Signals(number).name})")
-
-    before = {number: signal.signal(number, interrupt) for number in ENDING_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

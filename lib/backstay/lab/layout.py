@@ -21,6 +21,7 @@ GATEWAY = f"{SUBNET}.1"
 PREFIX = 24
 BMC_PORT = 623
 MOST_NODES = 9
+LOST_AND_FOUND = "lost+found"  # of a file system that is the lab's directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +101,13 @@ class Layout:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Layout:
-        """The lab that BACKSTAY_LAB and BACKSTAY_CACHE name, else the usual one."""
+        """The lab that BACKSTAY_LAB and BACKSTAY_CACHE name, else the usual one.
+
+        Symbolic links are followed, because the kernel's table of mounts has no links in it.
+        """
         return cls(
-            Path(environment.get("BACKSTAY_LAB") or DIRECTORY).absolute(),
-            Path(environment.get("BACKSTAY_CACHE") or CACHE).absolute(),
+            Path(environment.get("BACKSTAY_LAB") or DIRECTORY).resolve(),
+            Path(environment.get("BACKSTAY_CACHE") or CACHE).resolve(),
         )
 
     def node(self, name: str) -> NodeLayout:
@@ -121,8 +125,19 @@ class Layout:
 
     @property
     def processes(self) -> Path:
-        """One file for each process that the lab started: pid and start time."""
+        """One file for each process that the lab started: pid and start time.
+
+        The first thing in a lab's directory and the last to go: without it a directory is no lab's.
+        """
         return self.directory / "processes"
+
+    def foreign(self) -> tuple[str, ...]:
+        """What the directory holds (sorted) although it is no lab's; nothing when it may be filled and deleted."""
+        if self.processes.is_dir() or not self.directory.exists():
+            return ()
+        if not self.directory.is_dir():
+            return (self.directory.name,)
+        return tuple(sorted(p.name for p in self.directory.iterdir() if p.name != LOST_AND_FOUND))
 
     @property
     def layer(self) -> Path:

@@ -39,6 +39,11 @@ def owner() -> str | None:
     return alias.read_text().strip() if alias.exists() else None
 
 
+def is_free_for(layout: Layout) -> bool:
+    """Whether the bridge, and with it every name of a lab's network, is this lab's or nobody's."""
+    return owner() in (None, str(layout.directory))
+
+
 def plug(node: NodeLayout) -> None:
     """Give a node its namespace and a cable to the bridge. The address of its card is always the same one."""
     if not (NAMESPACES / node.namespace).exists():
@@ -87,7 +92,12 @@ def is_attached(layout: Layout, name: str) -> bool:
 
 
 def remove(layout: Layout) -> None:
-    """Remove every cable and namespace that a lab can have, then the bridge; absent ones are as good."""
+    """Remove every cable and namespace that a lab can have, then the bridge; absent ones are as good.
+
+    Does nothing while the bridge is another lab's, or somebody else's.
+    """
+    if not is_free_for(layout):
+        return
     for name in node_names(MOST_NODES):
         pull(layout.node(name))
     _quietly(["ip", "link", "del", BRIDGE])

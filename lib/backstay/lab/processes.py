@@ -18,7 +18,7 @@ from pathlib import Path
 
 from backstay.host.clock import Deadline, TimedOut, pause
 from backstay.host.process import ENVIRONMENT
-from backstay.lab import cgroups, mounts
+from backstay.lab import cgroups, mounts, network
 from backstay.lab.layout import Layout
 
 MARK = "BACKSTAY_LAB_MEMBER"  # in the environment of everything that a lab starts on the machine
@@ -183,7 +183,7 @@ def _rooted_in(layout: Layout, table: Iterable[mounts.Mount]) -> bool:
 
 def _networks(layout: Layout) -> set[int]:
     found = set()
-    for name in layout.names():
+    for name in layout.names() if network.is_free_for(layout) else ():
         with suppress(OSError):
             found.add(Path("/run/netns", layout.node(name).namespace).stat().st_ino)
     return found
