@@ -16,7 +16,7 @@ demo: ready-for-lab ## the main job: a cluster in a box, broken in every way, wi
 	@deb=$$(scripts/build-deb) && .venv/bin/backstay lab demo --deb "$$deb" $(ARGS)
 
 demo-before: ready-for-lab ## the same faults with today's agents, to compare
-	@.venv/bin/backstay lab demo --before $(ARGS)
+	@deb=$$(scripts/build-deb) && .venv/bin/backstay lab demo --before --deb "$$deb" $(ARGS)
 
 test: ready-for-lab ## all tests: unit, integration and the lab
 	@$(PYTEST) tests/unit tests/lint tests/integration tests/lab $(ARGS)

@@ -25,7 +25,9 @@ def _detach(node: Node) -> None:
 
 
 def _attach(node: Node) -> None:
-    network.attach(node.layout, node.name)
+    """A host that was fenced meanwhile has no cable to plug in; it gets one with its power."""
+    if power.is_on(node.layout, node.name):
+        network.attach(node.layout, node.name)
 
 
 def _kill_guest(node: Node) -> None:
