@@ -6,6 +6,8 @@ from __future__ import annotations
 import socket
 import time
 
+from backstay.host.clock import Deadline, until
+from backstay.lab import audit as audits
 from backstay.lab import witness
 from backstay.lab.records import BYE, RUN, UP
 
@@ -72,3 +74,28 @@ def test_a_restarted_witness_is_found_again_and_the_guest_did_not_wait_for_it(be
     after = bench.wait_for(identity, known + 2)[known:]
     assert after[0].record.boot == last.record.boot
     assert after[0].record.sequence > last.record.sequence + 2
+
+
+def test_two_copies_on_one_disk_are_found(bench):
+    """The audit on real guests: nothing while one runs, both findings as soon as a second one does."""
+    identity, disk = bench.new_guest()
+    bench.boot(identity, disk, "n1")
+    calm = bench.wait_for(identity, audits.CALM_RECORDS + 2)
+
+    def judge():
+        testimony = witness.read(bench.layout)
+        disks = {identity: bench.on_disk(disk)}
+        now = testimony.heard[-1].at
+        evidence = audits.Evidence({identity: "web1"}, testimony, disks, (), calm[0].at, now)
+        return audits.audit(evidence, [], (calm[0].at, calm[-1].at))
+
+    assert judge().findings == ()
+    bench.boot(identity, disk, "n2")
+    before = len(bench.heard(identity))
+    until(
+        lambda: "n2" in {h.host for h in bench.heard(identity)[before:]} or None,
+        Deadline(60),
+        what="a second copy",
+    )
+    bench.wait_for(identity, len(bench.heard(identity)) + 6)
+    assert {finding.kind for finding in judge().findings} == {audits.RAN_TWICE, audits.LOST}
