@@ -24,15 +24,20 @@ CLUSTER_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62})")
 # The BMC's user name goes through ipmitool, which takes 16 characters (IPMI 2.0, 22.28 Set User Name).
 BMC_USER = re.compile(r"[!-~]{1,16}")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-HYPERVISOR = re.compile(r"[a-z]+(?:\+[a-z0-9]+)?://[!-~]{0,200}")
+# A domain runs where its host's own libvirtd is: a URI that leads to another machine would make every host answer
+# for that one. The domain agent takes the same ones.
+HYPERVISORS = ("qemu:///system", "qemu:///session")
 
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
 def address(text: str) -> str:
-    """`text` when it is an IP address or a DNS name, addresses in their usual form; ValueError otherwise."""
+    """`text` when it is an IP address or a DNS name, addresses in their usual form; ValueError otherwise.
+
+    One with a zone (`fe80::1%eth0`) is none: it means something else on every host.
+    """
     try:
-        return str(ipaddress.ip_address(text))
+        return str(ipaddress.ip_address(text.replace("%", " ")))
     except ValueError:
         labels = text.split(".")
         # A name whose last label is a number is a mistyped IPv4 address (RFC 1123, 2.1).

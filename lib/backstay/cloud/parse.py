@@ -33,6 +33,8 @@ PRIVILEGES = ("operator", "administrator")
 # Corosync supports 32 members but is tested with 16 (corosync.conf(5), "Pacemaker Explained"); remote nodes come later.
 MOST_HOSTS = 16
 MOST_DOMAINS = 5000
+# A stop that has no time left is a failed stop, and that fences the host. 20 s is what Pacemaker gives by itself.
+LEAST_TIMEOUT = 20
 _INSTEAD = "`password_file: /etc/backstay/bmc.password` (a description holds no secret)"
 _NO_FILE = PurePosixPath("/")
 
@@ -71,7 +73,7 @@ def _cluster(fields: Fields | None) -> Cluster:
         return Cluster("")
     fields.allow(CLUSTER_KEYS, required=("name",))
     migration = _migration(fields.fields("migration", "`migration`"))
-    hypervisor = fields.matching("hypervisor", names.HYPERVISOR, "a libvirt URI such as `qemu:///system`")
+    hypervisor = fields.choice("hypervisor", names.HYPERVISORS)
     name = fields.matching("name", names.CLUSTER_NAME, "the cluster_name of corosync.conf")
     libvirtd = _libvirtd(fields.fields("libvirtd", "`libvirtd`"))
     return Cluster(name or "", hypervisor or model.HYPERVISOR, migration, libvirtd)
@@ -89,7 +91,6 @@ def _bmc(fields: Fields | None) -> Bmc | None:
         fields.report.add(
             fields.at, f"{fields.owner} without a password", "`password_file` or `password_script`"
         )
-    cipher = fields.integer("cipher", 0, 17)
     return Bmc(
         address=fields.read("address", names.address, "an IP address or a DNS name") or "",
         username=fields.matching(
@@ -99,7 +100,7 @@ def _bmc(fields: Fields | None) -> Bmc | None:
         password_file=fields.path("password_file"),
         password_script=fields.path("password_script"),
         port=fields.integer("port", 1, 65535) or model.BMC_PORT,
-        cipher=model.BMC_CIPHER if cipher is None else cipher,
+        cipher=fields.integer("cipher", 1, 17) or model.BMC_CIPHER,
         privilege=fields.choice("privilege", PRIVILEGES) or model.BMC_PRIVILEGE,
     )
 
@@ -137,9 +138,9 @@ def _domain(name: str, fields: Fields, hosts: tuple[Host, ...]) -> Domain:
         importance=fields.integer("importance", 0, 1000) or 0,
         prefers=_prefers(quote(name), fields, hosts),
         live_migration=fields.boolean("live_migration") is not False,
-        start_timeout=fields.duration("start_timeout") or model.START_TIMEOUT,
-        stop_timeout=fields.duration("stop_timeout") or model.STOP_TIMEOUT,
-        migrate_timeout=fields.duration("migrate_timeout") or model.MIGRATE_TIMEOUT,
+        start_timeout=fields.duration("start_timeout", LEAST_TIMEOUT) or model.START_TIMEOUT,
+        stop_timeout=fields.duration("stop_timeout", LEAST_TIMEOUT) or model.STOP_TIMEOUT,
+        migrate_timeout=fields.duration("migrate_timeout", LEAST_TIMEOUT) or model.MIGRATE_TIMEOUT,
     )
 
 

@@ -105,7 +105,10 @@ class Fields:
             return convert(node.value)
         except ValueError:
             shown = "a value that cannot be right" if _SECRET.search(key) else quote(node.value)
-            self.report.add(node.at, f"{shown} for `{key}`", expected, meant(node.value))
+            guess = meant(node.value)
+            # Well written, and too little or too much: what is there already is not what was meant.
+            guess = "" if guess.replace(" ", "") == node.value.replace(" ", "") else guess
+            self.report.add(node.at, f"{shown} for `{key}`", expected, guess)
             return None
 
     def matching(self, key: str, pattern: re.Pattern[str], expected: str) -> str | None:
@@ -169,15 +172,16 @@ class Fields:
 
         return self.read(key, convert, SIZE_EXAMPLE, nearest_size)
 
-    def duration(self, key: str) -> Seconds | None:
-        """A length of time with its unit, at least one second."""
+    def duration(self, key: str, least: int = 1) -> Seconds | None:
+        """A length of time with its unit, at least `least` seconds."""
 
         def convert(text: str) -> Seconds:
-            if (seconds := parse_duration(text)) < 1:
+            if (seconds := parse_duration(text)) < least:
                 raise ValueError(text)
             return seconds
 
-        return self.read(key, convert, TIME_EXAMPLE, nearest_duration)
+        at_least = f" of at least {least}s" if least > 1 else ""
+        return self.read(key, convert, TIME_EXAMPLE + at_least, nearest_duration)
 
     def words(self, key: str) -> list[Scalar]:
         """A list of words, or a single word; with their places."""

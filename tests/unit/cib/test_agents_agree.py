@@ -10,6 +10,7 @@ from backstay.agents.domain import AGENT as DOMAIN
 from backstay.agents.libvirtd import AGENT as LIBVIRTD
 from backstay.cib.render import render
 from backstay.cib.templates import Templates
+from backstay.cloud import names
 from backstay.cloud.parse import read
 from backstay.fencing.ipmi import AGENT as FENCE
 from backstay.fencing.metadata import render as fence_metadata
@@ -46,6 +47,12 @@ def test_every_parameter_is_one_of_the_agents(pair):
     known = {parameter.get("name") for parameter in agent.iter("parameter")}
     given = {nvpair.get("name") for nvpair in primitive.iterfind("instance_attributes/nvpair")}
     assert given - set(FENCERS) <= known
+
+
+@pytest.mark.parametrize("hypervisor", names.HYPERVISORS)
+def test_every_hypervisor_that_a_description_may_name_is_one_of_the_agents(hypervisor):
+    environment = {"OCF_RESKEY_config": "/srv/web1.xml", "OCF_RESKEY_hypervisor": hypervisor}
+    assert DOMAIN.parameters.read(environment, lenient=False).hypervisor == hypervisor
 
 
 def test_every_required_parameter_is_given(pair):
