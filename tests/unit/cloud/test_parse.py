@@ -132,7 +132,7 @@ def test_everything_that_has_a_default_can_be_said():
         ("username: fencer,", "username: fencer, cipher: 0,", "5:56: found `0` for `cipher`, expected a whole number from 1 to 17"),
         ("bmc2.example.org", "fe80::1%eth0", "8:20: found `fe80::1%eth0` for `address`, expected an IP address or a DNS name"),
         ("name: demo", "name: demo, hypervisor: 'qemu+ssh://n2/system'",
-         "1:36: found `qemu+ssh://n2/system` for `hypervisor`, expected one of qemu:///system, qemu:///session (did you mean `qemu:///system`?)"),
+         "1:35: found `qemu+ssh://n2/system` for `hypervisor`, expected one of qemu:///system, qemu:///session (did you mean `qemu:///system`?)"),
         ("    memory: 1 GiB", "    memory: 9 KiB", "12:13: found `9 KiB` for `memory`, expected a size such as `512 MiB` or `4 GiB`"),
         ("    vcpus: 2", "    vcpus: 2\n    stop_timeout: 19s", "14:19: found `19s` for `stop_timeout`, "
          "expected a time such as `30s`, `2 min` or `500 ms` of at least 20s"),
