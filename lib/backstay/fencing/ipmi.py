@@ -92,7 +92,7 @@ def act(call: Call) -> int:
             call.say(f"{plug},")
         return ON
     if call.action in SWITCHING:
-        for problem in values.problems:
+        for problem in values.wrong:
             call.warn(f"{problem}; the default is used")
     else:
         check(call)

@@ -68,7 +68,8 @@ class Values:
         for parameter in self._declared.values():
             if parameter.old in given and parameter.name not in given:
                 self._given[parameter.name] = given[parameter.old]
-        self.problems = tuple(self._find_problems())
+        self.missing = tuple(self._find_missing())
+        self.wrong = tuple(self._find_wrong())
 
     def text(self, name: str) -> str:
         """The value as it was given, or the default; "" for a name that is neither."""
@@ -89,9 +90,9 @@ class Values:
         return float(self._usable(name))
 
     def require_sound(self) -> None:
-        """Raise BadInput with everything that is wrong."""
-        if self.problems:
-            raise BadInput("; ".join(self.problems), hint="see the agent's metadata")
+        """Raise BadInput with everything that is missing or wrong."""
+        if self.missing or self.wrong:
+            raise BadInput("; ".join(self.missing + self.wrong), hint="see the agent's metadata")
 
     def require(self, name: str) -> str:
         """The value of a parameter that nothing goes without; raises BadInput when there is none."""
@@ -108,12 +109,16 @@ class Values:
         declared, value = self._declared[name], self.text(name)
         return declared.default if declared.problem(value) else value
 
-    def _find_problems(self) -> Iterable[str]:
+    def _find_missing(self) -> Iterable[str]:
+        for name, declared in self._declared.items():
+            if declared.required and not self.text(name).strip():
+                yield f"{name} is not given"
+
+    def _find_wrong(self) -> Iterable[str]:
         for name, declared in self._declared.items():
             value = self.text(name)
-            if declared.required and not value.strip():
-                yield f"{name} is not given"
             expected = declared.problem(value) if value else ""
             if expected:
                 shown = "this one" if declared.secret else repr(value)
-                yield f"{name} must be {expected}, not {shown}"
+                # Pacemaker takes the word "timeout" anywhere in a failed agent's stderr for a lapse of time.
+                yield f"{name} must be {expected}, not {shown}".replace("timeout", "time-out")

@@ -46,7 +46,13 @@ def checked(password: str) -> str:
 
 
 def _ask(script: str, run: Runner) -> str:
-    done = run(shlex.split(script), timeout=SCRIPT_TIME)
+    try:
+        argv = shlex.split(script)
+    except ValueError as error:
+        raise BadInput(
+            f"password_script is no command: {error}", hint="close the quotation, or name a script"
+        ) from error
+    done = run(argv, timeout=SCRIPT_TIME)
     if done.returncode != 0:
         raise CannotAsk(
             f"the password script {script} failed with exit code {done.returncode}", hint="run it by hand"

@@ -8,6 +8,7 @@ A traceback goes to the system log, without the secrets that the agent was given
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Sequence
 from typing import IO, NoReturn
@@ -75,8 +76,14 @@ class Conversation:
 def main(agent: FenceAgent) -> NoReturn:
     """Run the agent of this process and end with its exit code."""
     keep_secrets_out_of_cores()
-    code = converse(agent, sys.argv[1:], sys.stdin.buffer.read, sys.stdout, sys.stderr, to_system_log)
-    sys.exit(code)
+    # A stream that the caller closed is None; a host is fenced all the same.
+    out, err = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
+    sys.exit(converse(agent, sys.argv[1:], read_stdin, out, err, to_system_log))
+
+
+def read_stdin() -> bytes:
+    """All of standard input; nothing when the caller closed it."""
+    return sys.stdin.buffer.read() if sys.stdin else b""
 
 
 def converse(

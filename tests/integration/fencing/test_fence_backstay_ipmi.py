@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -151,6 +153,16 @@ def test_verbose_shows_the_calls_but_not_the_password(bmc, fence):
     spoken = fence(bmc, "off", verbose=1)
     assert "chassis power off: exit code 0" in spoken.err
     assert PASSWORD not in spoken.err
+
+
+@pytest.mark.parametrize(("closed", "code"), [("2>&-", 0), (">&-", 0), ("<&-", 1)])
+def test_streams_that_the_caller_closed(bmc, repository, closed, code):
+    given = f"action=off\nip=127.0.0.1\nipport={bmc.port}\nusername=fencer\npassword={PASSWORD}\n"
+    argv = ["/bin/sh", "-c", f'exec "$0" -I "$1" {closed}', sys.executable]
+    argv.append(str(repository / "fencing" / "fence_backstay_ipmi"))
+    done = subprocess.run(argv, input=given, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, bmc.power) == (code, "on" if code else "off")
+    assert "Traceback" not in done.stderr
 
 
 def command_lines() -> list[bytes]:

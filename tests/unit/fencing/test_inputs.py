@@ -110,7 +110,8 @@ DECLARED = (
     ],
 )
 def test_problems(given_values, problems):
-    assert list(Values(given_values, DECLARED).problems) == problems
+    values = Values(given_values, DECLARED)
+    assert [*values.missing, *values.wrong] == problems
 
 
 def test_a_bad_value_is_the_default_and_new_names_win():

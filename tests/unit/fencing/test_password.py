@@ -54,6 +54,11 @@ def test_a_script_comes_first():
     assert calls == [(["/usr/bin/tool", "--of", "n 2"], 5.0)]
 
 
+def test_a_script_with_an_open_quotation_is_no_command():
+    with pytest.raises(BadInput, match="password_script is no command: No closing quotation"):
+        find(None, password_script="/usr/bin/tool 'n 2")
+
+
 def test_a_failing_script_says_nothing_of_its_output():
     with pytest.raises(CannotAsk, match="failed with exit code 3") as caught:
         find(lambda argv, timeout: Completed(argv, 3, "s3cret", "s3cret"), password_script="/s")

@@ -132,7 +132,7 @@ def test_an_unknown_option_is_one_line():
         ("privlvl=user\n", "the role user may not switch power"),
         ("lanplus=0\n", "lanplus=0 (IPMI 1.5) is not offered"),
         ("method=cycle\n", "method must be onoff, not 'cycle'"),
-        ("power_timeout=soon\n", "power_timeout must be a number"),
+        ("power_timeout=soon\n", "power_time-out must be a number"),
     ],
 )
 def test_validation(more, wrong):
@@ -223,7 +223,21 @@ def test_a_typing_error_does_not_keep_a_host_alive(with_bmc):
     bmc = Bmc(ON, OFF)
     spoken = with_bmc(bmc, "action=off\npower_timeout=soon\nlanplus=perhaps\n")
     assert (spoken.code, bmc.sent) == (0, [OFF])
-    assert "power_timeout must be a number from 1 to 600, not 'soon'; the default is used" in spoken.err
+    assert "power_time-out must be a number from 1 to 600, not 'soon'; the default is used" in spoken.err
+
+
+@pytest.mark.parametrize("setting", [p.name for p in ipmi.PARAMETERS if "timeout" in p.name])
+@pytest.mark.parametrize("action", ["off", "monitor"])
+def test_a_bad_setting_does_not_make_a_refusal_look_like_a_lapse_of_time(with_bmc, action, setting):
+    """Pacemaker searches a failed agent's stderr for these words, whatever their case."""
+    spoken = with_bmc(Bmc(ON, command=DENIED), f"action={action}\n{setting}=soon\n")
+    assert spoken.code == 1
+    assert not any(word in spoken.err.lower() for word in ("timeout", "timed out"))
+
+
+def test_what_is_missing_has_no_default(with_bmc):
+    spoken = with_bmc(Bmc(ON, OFF), "action=off\nip=\n")
+    assert (spoken.code, spoken.errors) == (1, ["fence_backstay_ipmi: ip is not given"])
 
 
 @pytest.mark.parametrize(
