@@ -190,15 +190,18 @@ class Stopping:
     # ---- the ways
 
     def _describe(self) -> Answer:
-        uuid = uuid_of(self.seen.emulators[0].arguments)
-        return self.world.libvirt.describe(uuid, "", self._at_most(ASKING))
+        return self.world.libvirt.describe(self._uuid(self.seen.emulators[0]), "", self._at_most(ASKING))
+
+    def _uuid(self, process: Process) -> str:
+        """Give the UUID under which libvirt knows it; a process that is known by its record alone shows none."""
+        return uuid_of(process.arguments) or self.seen.identity.uuid
 
     def _libvirt(self, question: Callable[[str, float], Answer], process: Process) -> bool:
-        return question(uuid_of(process.arguments), self._at_most(ASKING)).kind == libvirt.KNOWN
+        return question(self._uuid(process), self._at_most(ASKING)).kind == libvirt.KNOWN
 
     def _destroy(self, process: Process) -> bool:
         """Ask libvirt to end it, unless libvirt does not even answer a question."""
-        uuid = uuid_of(process.arguments)
+        uuid = self._uuid(process)
         known = self.world.libvirt.describe(uuid, "", self._at_most(TALKING))
         if known.kind != libvirt.KNOWN or known.state == "shutoff":
             return False

@@ -149,13 +149,22 @@ def survey(world: World, deadline: Deadline, definition_first: bool = False) -> 
 
 
 def scan(world: World, identity: Identity, deadline: Deadline) -> Seen:
-    """Look at every emulator of this host for a domain whose identity is known already."""
+    """Look at every emulator of this host for a domain whose identity is known already.
+
+    The recorded emulator is looked at besides: killed, it has no arguments any more to be recognised by, and may
+    still hold its disks in D state and write to them when the storage comes back.
+    """
+    own = world.records.read(world.instance)
     try:
         everyone = world.emulators.all(max(LAST_LOOK, deadline.at_most(PATIENCE_SCANNING).left()))
     except (OSError, BackstayError) as error:
-        return Seen(identity, trouble=f"the processes cannot be listed: {error}", host=world.host)
-    own, others = world.records.read(world.instance), world.records.others(world.instance)
-    return sort(identity, everyone, own, others, world.host)
+        living = again(world, own)
+        trouble = f"the processes cannot be listed: {error}"
+        return Seen(identity, [living] if living else [], trouble, world.host)
+    living = again(world, own)
+    if living is not None and living not in everyone:
+        everyone += (living,)
+    return sort(identity, everyone, own, world.records.others(world.instance), world.host)
 
 
 def again(world: World, record: Record | None) -> Process | None:

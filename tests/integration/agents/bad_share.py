@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A bad share: a FUSE file system whose files can be opened and whose reads never end, or end with an error.
 
-Run as a program: `bad_share.py hang|fail DIRECTORY`. Who reads from one that hangs waits in D state, where SIGKILL
-does not reach; the wait ends when this program does. Speaks the kernel's protocol itself (linux/fuse.h), so nothing has to be installed.
+Run as a program: `bad_share.py hang|fail|late DIRECTORY`. Who reads from one that hangs waits in D state, where SIGKILL
+does not reach; the wait ends when this program does. One that is late reads zeros, and hangs who closes a file from
+the moment when there is DIRECTORY.hang. Speaks the kernel's protocol itself (linux/fuse.h), so nothing has to be installed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import struct
 import sys
 import zlib
+from pathlib import Path
 
 FORGET, INIT, READ, INTERRUPT, BATCH_FORGET = 2, 26, 15, 36, 42
 LOOKUP, GETATTR, OPEN, RELEASE, FLUSH = 1, 3, 14, 18, 25
@@ -27,7 +29,7 @@ def attributes(node: int) -> bytes:
     return struct.pack("<6Q10I", node, size, size // 512, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
 
 
-def answer(operation: int, node: int, rest: bytes) -> tuple[int, bytes]:
+def answer(operation: int, node: int, rest: bytes, how: str) -> tuple[int, bytes]:
     """Give error number and body of the answer; each name is a file of its own."""
     if operation == INIT:
         return 0, struct.pack("<4I2H2I2H8I", 7, 31, 0, 0, 12, 9, 4096, 1, 1, 0, *[0] * 8)
@@ -39,7 +41,7 @@ def answer(operation: int, node: int, rest: bytes) -> tuple[int, bytes]:
     if operation == OPEN:
         return 0, struct.pack("<Q2I", 1, 0, 0)
     if operation == READ:
-        return INPUT_OUTPUT_ERROR, b""
+        return (0, bytes(struct.unpack_from("<QQI", rest)[2])) if how == "late" else (INPUT_OUTPUT_ERROR, b"")
     if operation in (RELEASE, FLUSH):
         return 0, b""
     return NOT_IMPLEMENTED, b""
@@ -55,9 +57,9 @@ def main(how: str, directory: str) -> None:
     while True:
         request = os.read(device, 1 << 17)
         _length, operation, unique, node = struct.unpack_from("<IIQQ", request)
-        if operation in unanswered:
+        if operation in unanswered or (operation == FLUSH and Path(f"{directory}.hang").exists()):
             continue
-        error, body = answer(operation, node, request[HEADER:])
+        error, body = answer(operation, node, request[HEADER:], how)
         os.write(device, struct.pack("<IiQ", 16 + len(body), error, unique) + body)
 
 

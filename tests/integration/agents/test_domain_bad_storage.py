@@ -14,6 +14,7 @@ from tests.integration.agents.private_host import UUID, PrivateHost, wait
 pytestmark = pytest.mark.usefixtures("tools")
 SHARE = "/run/share"
 FAILING = "/run/failing"
+LATE = "/run/late"
 DISK = """<disk type='file' device='disk'>
   <driver name='qemu' type='raw' cache='none' error_policy='stop' rerror_policy='stop'/>
   <source file='{file}'/><target dev='vda' bus='virtio'/><boot order='1'/>
@@ -27,10 +28,10 @@ def host(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator
     try:
         machine.up()
         program = Path(__file__).with_name("bad_share.py")
-        for how, share in (("hang", SHARE), ("fail", FAILING)):
+        for how, share in (("hang", SHARE), ("fail", FAILING), ("late", LATE)):
             machine.run("mkdir", share)
             machine.run("sh", "-c", f"/usr/bin/python3 {program} {how} {share} >/dev/null 2>&1 &")
-        wait(lambda: machine.run("cat", "/proc/mounts").count("fuse.bad") == 2, "the shares to be mounted")
+        wait(lambda: machine.run("cat", "/proc/mounts").count("fuse.bad") == 3, "the shares to be mounted")
         yield machine
     finally:
         machine.down()
@@ -56,9 +57,9 @@ def test_a_start_from_a_hung_share_fails_in_time(host: PrivateHost) -> None:
     assert start.seconds < 10
 
 
-def test_an_emulator_that_waits_for_a_hung_disk_is_named_and_never_called_stopped(host: PrivateHost) -> None:
-    uuid = UUID.format(5)
-    disk = f"file={SHARE}/disk.raw,format=raw,if=virtio"
+def by_hand(host: PrivateHost, uuid: str, share: str) -> int:
+    """Start an emulator without libvirt, which a bad share would hang, and give its pid."""
+    disk = f"file={share}/disk.raw,format=raw,if=virtio"
     line = (
         f"qemu-system-x86_64 -M pc -accel tcg -m 32 -display none -name guest=db1 -uuid {uuid} -drive {disk}"
     )
@@ -66,6 +67,28 @@ def test_an_emulator_that_waits_for_a_hung_disk_is_named_and_never_called_stoppe
     wait(lambda: bool(host.emulators()), "the emulator")
     pid = host.emulators()[0]
     wait(lambda: "disk.raw" in host.run("ls", "-l", f"/proc/{pid}/fd"), "it to open its disk")
+    return pid
+
+
+def test_an_emulator_that_was_killed_and_cannot_close_its_disk_is_not_called_stopped(
+    host: PrivateHost,
+) -> None:
+    uuid = UUID.format(4)
+    pid = by_hand(host, uuid, LATE)
+    assert host.agent("monitor", "/nowhere", instance="db2", uuid=uuid).code == codes.SUCCESS
+    host.run("touch", f"{LATE}.hang")
+    host.run("kill", "-KILL", str(pid))
+    wait(lambda: not host.run("cat", f"/proc/{pid}/cmdline"), "it to begin to end")
+    assert host.agent("monitor", "/nowhere", instance="db2", uuid=uuid).code == codes.SUCCESS
+    assert host.agent("stop", "/nowhere", instance="db2", uuid=uuid, timeout=6).code == codes.GENERIC
+    host.run("kill", "-KILL", *host.run("pgrep", "-f", "bad_share.py late").split())
+    wait(lambda: str(pid) not in host.pids(), "it to end with its storage")
+    assert host.agent("stop", "/nowhere", instance="db2", uuid=uuid).code == codes.SUCCESS
+
+
+def test_an_emulator_that_waits_for_a_hung_disk_is_named_and_never_called_stopped(host: PrivateHost) -> None:
+    uuid = UUID.format(5)
+    pid = by_hand(host, uuid, SHARE)
     stop = host.agent("stop", "/nowhere", instance="db1", uuid=uuid, timeout=12, force_stop="true")
     assert stop.code == codes.GENERIC
     assert f"{SHARE}/disk.raw" in stop.err

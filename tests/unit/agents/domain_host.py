@@ -26,6 +26,7 @@ class Guest:
     def __init__(self, pid: int = 100, uuid: str = UUID, name: str = "web1", **ends: float) -> None:
         self.pid, self.uuid, self.name, self.ends = pid, uuid, name, ends
         self.state = "S"
+        self.ending = False  # killed: no memory and so no arguments any more, but still there
         self.end = NEVER
         self.waits_for = ""
         self.files = ""
@@ -33,7 +34,7 @@ class Guest:
 
     def process(self) -> Process:
         arguments = ("/usr/bin/kvm", "-name", f"guest={self.name}", "-uuid", self.uuid)
-        return Process(self.pid, self.pid * 10, self.state, arguments)
+        return Process(self.pid, self.pid * 10, self.state, () if self.ending else arguments)
 
 
 class Host:
@@ -95,7 +96,7 @@ class Host:
     def all(self, timeout: float = 5.0) -> tuple[Process, ...]:
         if self.proc_broken:
             raise CannotAsk(self.proc_broken)
-        return tuple(guest.process() for guest in self.living())
+        return tuple(guest.process() for guest in self.living() if not guest.ending)
 
     def again(self, process: Process) -> Process | None:
         found = [guest.process() for guest in self.living() if guest.process() == process]

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from backstay.agents import domain
-from backstay.agents.domain_state import Identity, Seen
-from backstay.agents.domain_world import unknown_for
+import pytest
+
+from backstay.agents import domain, domain_stop
+from backstay.agents.domain_state import Identity, Seen, probe
+from backstay.agents.domain_world import survey, unknown_for
 from backstay.host import libvirt
 from backstay.host.libvirt import Answer
 from backstay.host.records import Record
@@ -23,6 +25,20 @@ def test_the_monitor_of_a_recorded_guest_needs_no_definition_and_no_scan() -> No
     host.kept["web1"] = Record(UUID, "web1", 100, 1000)
     host.proc_broken = "no answer"
     assert watching(host).code == codes.SUCCESS
+
+
+@pytest.mark.parametrize("trouble", ["no answer", ""])
+def test_a_recorded_emulator_is_seen_while_it_ends_and_while_processes_cannot_be_listed(trouble: str) -> None:
+    """Killed, and in D state because of its storage, it still holds its disks and has no arguments any more."""
+    host = Host(Guest(100))
+    host.kept["web1"] = Record(UUID, "web1", 100, 1000)
+    host.proc_broken, host.guests[0].ending = trouble, not trouble
+    assert probe(survey(host.world(), host.deadline(27))).code == codes.SUCCESS
+    assert domain_stop.stop(host.world(), host.deadline(30), False).code == codes.GENERIC
+    host.guests.clear()
+    host.proc_broken = ""
+    assert probe(survey(host.world(), host.deadline(27))).code == codes.NOT_RUNNING
+    assert domain_stop.stop(host.world(), host.deadline(30), False).code == codes.SUCCESS
 
 
 def test_a_pid_that_became_another_process_is_not_the_guest() -> None:

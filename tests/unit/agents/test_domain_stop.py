@@ -164,6 +164,20 @@ def test_a_stop_without_sight_of_the_processes_is_no_success() -> None:
     assert stopping(host, 30.0)[0].code == codes.GENERIC
 
 
+def test_a_guest_is_asked_to_shut_down_while_the_processes_cannot_be_listed() -> None:
+    host = Host(obedient())
+    host.kept["web1"] = Record(UUID, "web1", 100, 1000)
+    world, host.proc_broken = host.world(), "no answer"
+
+    def pause(seconds: float) -> None:
+        host.now += seconds
+        host.proc_broken = "no answer" if host.living() else ""
+
+    world.pause = pause
+    assert domain_stop.stop(world, host.deadline(30.0), False).code == codes.SUCCESS
+    assert host.deeds == ["acpi"]
+
+
 def test_a_stop_that_loses_sight_of_the_processes_is_no_success() -> None:
     host = Host(obedient(acpi=1.0))
     world = host.world()
