@@ -6,6 +6,7 @@ Decides how it looks (80 columns). Every figure comes from the audit's evidence.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from backstay.lab import timeline
@@ -33,9 +34,11 @@ def text(
         f"What happened with {agents} (times in UTC)",
         timeline.render(events, found.testimony.offset),
         table(acts, periods, verdict, found, events),
-        f"lost: guest-seconds without service, from gaps above {verdict.tolerance:.1f} s between records that usually\n"
-        f"come every {verdict.usual:.2f} s; silent: guests with such a gap; starts: of guests; fenced: hosts;\n"
-        "after: seconds from the fault until it was mended, or the guests ran elsewhere.",
+        _folded(
+            f"lost: guest-seconds without service, from gaps above {verdict.tolerance:.1f} s between records "
+            f"that usually come every {verdict.usual:.2f} s; silent: guests with such a gap; starts: of guests; "
+            "fenced: hosts; after: from the fault until it was mended or the guests ran elsewhere."
+        ),
         closing(acts, verdict),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -92,8 +95,12 @@ def closing(acts: Sequence[Act], verdict: Verdict) -> str:
     problems = [f"{act.story.title}: {act.problem}" for act in acts if act.problem]
     found = [f"{finding.kind}: {finding.text}" for finding in verdict.findings]
     if not problems and not found:
-        return (
-            "All of it held: no guest ran twice, nothing acknowledged was lost, and the cluster\n"
-            "did nothing that was not needed."
+        return _folded(
+            "All of it held: no guest ran twice, nothing acknowledged was lost, and the cluster did nothing that "
+            "was not needed."
         )
-    return "\n".join(["Not all of it held:", *(f"- {each}" for each in (*problems, *found))])
+    return "\n".join(["Not all of it held:", *(_folded(each, "- ") for each in (*problems, *found))])
+
+
+def _folded(sentence: str, bullet: str = "") -> str:
+    return textwrap.fill(sentence, WIDTH, initial_indent=bullet, subsequent_indent=" " * len(bullet))
