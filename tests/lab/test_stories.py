@@ -49,6 +49,21 @@ def tell(text):
     print(text, flush=True)
 
 
+def alarms(cloud, host):
+    """What an admin is woken by: the journal's entries of priority alert on a host."""
+    return cloud.lab.node(host).check("journalctl --priority=alert --output=cat --grep=libvirtd").splitlines()
+
+
+def power_gone(cloud, host, since):
+    """When the host's BMC had switched its power off (monotonic seconds)."""
+    events = journal.read(cloud.lab.layout.node(host).bmc / chronicle.BMC_JOURNAL)
+    return min(
+        e["monotonic"]
+        for e in events
+        if e["event"] == "chassis" and e["command"] == "off" and e["monotonic"] >= since
+    )
+
+
 def asked_of_bmc(cloud, host, since):
     """The chassis commands that the host's BMC was given since then."""
     events = journal.read(cloud.lab.layout.node(host).bmc / chronicle.BMC_JOURNAL)
@@ -81,6 +96,11 @@ def test_a_story_ends_well_and_its_audit_is_clean(cloud, story):
     assert act.scene.guests, "a story without guests on the broken host proves nothing"
     if story.chapter == 2:
         assert verdict.silences == ()
+    if story.everywhere:
+        assert [host for host in act.scene.hosts if not alarms(cloud, host)] == []
+    if story.chapter == 4:
+        starts = [deed.at for deed in found.deeds if getattr(deed, "resource", "") in act.scene.guests]
+        assert power_gone(cloud, act.scene.hosts[0], act.begin) < min(starts)
 
 
 def test_no_guest_starts_elsewhere_while_its_host_is_not_proven_dead(cloud):
