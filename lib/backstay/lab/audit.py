@@ -36,6 +36,9 @@ SHORTEST = 2.5
 """Seconds that the tolerance never goes below: five intervals of the guests. On two cores four guests that boot at
 once keep another one from the processor for up to 1.3 s, which the calm time cannot show; a restart takes five."""
 
+CLOCK_SET = 1.0
+"""Seconds by which the wall clock may run apart from the monotonic one in a run: more than slewing ever does."""
+
 CALM_RECORDS = 10
 """Records of each guest that make a calm time long enough to derive a tolerance from."""
 
@@ -138,6 +141,7 @@ def audit(evidence: Evidence, periods: Sequence[Period], calm: tuple[float, floa
     findings += [f for silence in silences for f in unjustified(evidence, silence, periods)]
     findings += deeds_judged(evidence, periods)
     findings += blind_spots(evidence)
+    findings += clock_was_set(evidence)
     ordered = sorted(findings, key=lambda finding: (finding.at, finding.kind, finding.subject))
     return Verdict(tuple(ordered), tuple(silences), usual, tolerance)
 
@@ -302,3 +306,18 @@ def blind_spots(evidence: Evidence) -> list[Finding]:
         for s in evidence.testimony.stalls
         if evidence.begin <= s.at <= evidence.end
     ]
+
+
+def clock_was_set(evidence: Evidence) -> list[Finding]:
+    """A wall clock that jumped: what the hosts' logs date before that cannot be put in its place."""
+    offset = evidence.testimony.offset
+    heard = [each for each in evidence.testimony.heard if evidence.begin <= each.at <= evidence.end]
+    apart = [each for each in heard if abs(each.wall - each.at - offset) > CLOCK_SET]
+    if not apart:
+        return []
+    last = apart[-1]
+    text = (
+        f"the machine's clock was set by {offset - last.wall + last.at:+.1f} s after {evidence.clock(last.at)}, so "
+        "the cluster's actions before that have no proven time"
+    )
+    return [Finding(BLIND, "clock", last.at, text)]

@@ -286,6 +286,17 @@ def test_a_witness_that_stood_still_says_so():
     assert "stood still for 3.0 s until 22:14:10" in verdict.findings[0].text
 
 
+@pytest.mark.parametrize(("seconds", "clean"), [(-60.0, False), (60.0, False), (0.5, True)])
+def test_a_clock_that_was_set_leaves_a_hole(seconds, clean):
+    heard = [
+        replace(each, wall=each.wall + seconds) if each.at > 50 else each
+        for each in [*steady(WEB), *steady(DB)]
+    ]
+    verdict = audit(evidence(heard), [], CALM)
+    assert found(verdict) == ([] if clean else [(BLIND, "clock")])
+    assert clean or f"the machine's clock was set by {seconds:+.1f} s after" in verdict.findings[0].text
+
+
 def test_findings_come_in_the_order_of_time():
     heard = [*steady(WEB), *steady(DB), *speech(WEB, NEW, "n2", 70.1, 72, first=500)]
     verdict = audit(evidence(heard, RESTART), [], CALM)
