@@ -123,13 +123,12 @@ def _watched(story: Story) -> Story:
 def _lab(layout: Layout, wish: Wish, progress: Progress) -> Iterator[None]:
     """A lab that is gone afterwards, or kept with a word on how to look around."""
     lab.up(layout, NODES, wish.payload, progress)
+    kept = False
     try:
         yield
-    except BaseException:
-        with undisturbed():
-            lab.down(layout, progress)
-        raise
-    if not wish.keep:
-        with undisturbed():
-            progress.step("removing the lab")
-            lab.down(layout, progress)
+        kept = wish.keep
+    finally:
+        if not kept:
+            with undisturbed():
+                progress.step("removing the lab")
+                lab.down(layout, progress)
