@@ -61,7 +61,7 @@ PLANTED = [
     (rules.a_licence_is_named, "cib/a.py", '#!/bin/bash\n"""D."""', 2, "SPDX"),
     (rules.words_are_ours, "cib/a.py", f"role = '{MAS}'", 1, "Promoted and Unpromoted"),
     (rules.words_are_ours, "cib/a.py", "\n# sl" + "aves", 2, "Promoted and Unpromoted"),
-    (rules.words_are_ours, "cib/a.py", "p = '/wo" + "rk/main'", 1, "paths"),
+    (rules.words_are_ours, "cib/a.py", f"p = '{rules.HERE}/x'", 1, "checkout"),
     (rules.words_are_ours, "cib/a.py", "u = 'http://deb.deb" + "ian.org'", 1, "package sources"),
     (rules.words_are_ours, "cib/a.py", f"# {TODO}: later", 1, "unfinished"),
 ]  # fmt: skip
