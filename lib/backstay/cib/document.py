@@ -120,5 +120,5 @@ def is_ours(element: etree._Element) -> bool:
     id of one of its attribute sets, which other tools keep when they edit it.
     """
     return element.get("id", "").startswith(MARK) or any(
-        child.get("id", "").startswith(MARK) for child in elements(element)
+        child.get("id", "").startswith(MARK) for child in elements(element) if child.tag not in REFERENCES
     )

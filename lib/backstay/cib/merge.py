@@ -33,6 +33,8 @@ class Changes:
     removed: tuple[str, ...]
     others: int
     """How many constraints, properties and defaults are added, changed or removed."""
+    properties: tuple[str, ...] = ()
+    """The properties that have another value already, whoever set it: `stonith-timeout from 120s to 60s`."""
 
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.removed or self.others)
@@ -164,14 +166,25 @@ def _by_id(cib: etree._Element, names: Iterator[str] | tuple[str, ...]) -> dict[
     return found
 
 
+def _property_values(cib: etree._Element) -> dict[str, str]:
+    pairs = cib.iterfind(f"configuration/crm_config/cluster_property_set[@id='{PROPERTIES}']/nvpair")
+    return {pair.get("name", ""): pair.get("value", "") for pair in pairs}
+
+
 def changes(live: etree._Element, new: etree._Element) -> Changes:
     """What loading `new` in place of `live` changes."""
     before, after = _by_id(live, ("resources",)), _by_id(new, ("resources",))
     rest = tuple(name for name in SECTIONS if name not in ("resources", "nodes"))
     was, becomes = _by_id(live, rest), _by_id(new, rest)
+    values = _property_values(new)
     return Changes(
         added=tuple(name for name in after if name not in before),
         changed=tuple(name for name in after if name in before and after[name] != before[name]),
         removed=tuple(name for name in before if name not in after),
         others=sum(was.get(name) != becomes.get(name) for name in was | becomes),
+        properties=tuple(
+            f"{name} from {old} to {values[name]}"
+            for name, old in _property_values(live).items()
+            if name in values and values[name] != old
+        ),
     )

@@ -52,6 +52,8 @@ def _say(change: Changes) -> str:
     ]
     if change.others:
         parts.append(f"sets {change.others} constraints and properties")
+    if change.properties:
+        parts.append(f"among them {', '.join(change.properties)}")
     return "; ".join(parts) or "changes nothing"
 
 

@@ -203,6 +203,18 @@ def test_changes_are_named(loaded, example, shipped):
     assert change.others == 8  # colocation, two orders and a preference, of the one and of the other
 
 
+def test_a_property_that_somebody_set_otherwise_is_named(fresh, rendered):
+    change = changes(fresh, merge(fresh, rendered))
+    assert change.properties == ("stonith-enabled from false to true",)
+
+
+def test_a_tag_of_somebody_else_may_name_what_is_backstays(loaded, rendered):
+    tags = etree.SubElement(loaded.find("configuration"), "tags")
+    tag = etree.SubElement(tags, "tag", id="mine")
+    etree.SubElement(tag, "obj_ref", id="backstay-with-libvirtd-web1")
+    assert ids(merge(loaded, rendered), "tags") == ["mine"]
+
+
 def test_an_id_that_somebody_else_uses_is_refused(fresh, rendered):
     hand = etree.fromstring('<primitive id="web1" class="ocf" provider="heartbeat" type="VirtualDomain"/>')
     fresh.find("configuration/resources").append(hand)
