@@ -7,6 +7,8 @@ a failure of Backstay itself. What a verb does is decided in its own module, loa
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import sys
@@ -18,7 +20,7 @@ from typing import NoReturn
 import click
 
 from backstay import __version__
-from backstay.errors import BackstayError
+from backstay.errors import BackstayError, CannotAsk
 
 VERBS = {
     "lab": ("backstay.lab.cli", "lab"),
@@ -113,21 +115,33 @@ def _run(argv: Sequence[str], *, verbose: bool) -> int:
         if verbose:
             traceback.print_exc()
         return _say(error)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            return _internal(error)
+        return _say(CannotAsk(f"not everything could be written: {error.strerror}", hint="make room"))
     except Exception as error:  # noqa: BLE001  (the guard)
         if verbose:
             traceback.print_exc()
         return _internal(error)
 
 
+def _open_streams() -> None:
+    """A stream that the caller closed is None; it leads nowhere instead, and holds nothing."""
+    sys.stdin = sys.stdin or io.TextIOWrapper(io.BytesIO())
+    sys.stdout = sys.stdout or io.TextIOWrapper(io.BytesIO())
+    sys.stderr = sys.stderr or io.TextIOWrapper(io.BytesIO())
+
+
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command with `argv` (default: this process's arguments) and end the process with its exit code."""
+    _open_streams()
     words = sys.argv[1:] if argv is None else list(argv)
     own = words[: words.index("--")] if "--" in words else words
     code = _run(words, verbose=bool({"-v", "--verbose"} & set(own)))
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # Python would complain again while it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = code or GONE
+        code = code or (GONE if isinstance(error, BrokenPipeError) else INTERNAL)
     sys.exit(code)

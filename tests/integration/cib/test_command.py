@@ -160,6 +160,36 @@ def test_a_reader_that_goes_away_is_no_failure(repository, file):
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize(
+    ("words", "streams", "code"),
+    [
+        ("validate", ">&-", 0),
+        ("render", ">&-", 0),
+        ("render", "2>&-", 0),
+        ("validate -", "<&-", 2),
+        ("validate nowhere.yaml", "2>&-", 2),
+        ("lod", ">&- 2>&-", 2),
+        ("validate", ">/dev/full", 3),
+        ("render", ">/dev/full", 3),
+    ],
+)
+def test_streams_that_are_closed_or_full(repository, file, words, streams, code):
+    argv = words if " " in words or words == "lod" else f"{words} {file}"
+    script = f'exec "$0" -m backstay {argv} {streams}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, sys.executable],
+        env={"PYTHONPATH": str(repository / "lib"), "PATH": "/usr/sbin:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert "failure of Backstay itself" not in done.stderr
+    assert ("not everything could be written: No space left" in done.stderr) == (code == 3)
+
+
 def test_load_says_what_it_touches_and_loads(here, file, cluster):
     code, out, err = here("load", file)
     assert (code, out) == (0, "Loaded.\n")
