@@ -5,6 +5,10 @@ The domain is created transient from its config, as ocf:heartbeat:VirtualDomain 
 by itself at boot nor restores an old managed-save image into it (verified with libvirt 9.0: createXML leaves the
 image of a persistent definition of that name unread).
 
+It is created paused, and let run only when its emulator has been seen. A libvirtd that waits for something inside
+createXML (storage, a hook) carries it out later, long after the start was given up and a stop found nothing to stop;
+by then the guest may run on another host (seen with libvirt 9.0). What comes so late stays paused for ever.
+
 Why a failed start is almost always 1. In Pacemaker 2.1.5 (seen with crm_simulate) 2 and 5 ban the resource from the
 host and 6 from every host as long as the failure stands in the status, whatever start-failure-is-fatal and
 migration-threshold say; 1 leaves the next attempt to what the admin configured there. A share that is not mounted, a
@@ -33,11 +37,8 @@ DOUBT_FOR = 10.0  # seconds in which libvirt and the processes may come to agree
 ASKING = 10.0  # seconds for one question
 EVERY = 0.5  # seconds between two looks
 TOO_LATE = 1.0  # seconds; with less than that left, a question would only end for want of time
-LEFTOVER = (
-    "migration",
-    "starting-up",
-    "postcopy-failed",
-)  # of being paused: an incoming guest that never came
+LEFTOVER = ("migration", "starting-up", "postcopy-failed")  # paused: an incoming guest that never came
+HELD = ("user", "starting-up")  # paused: created and not yet let run
 
 
 def verdict(seen: Seen, answer: Answer) -> tuple[str, str]:
@@ -69,10 +70,11 @@ def _beside_an_emulator(seen: Seen, answer: Answer) -> tuple[str, str]:
             DOUBT,
             f"{seen.where} runs as an emulator that libvirt does not know; a stop through the cluster ends it",
         )
-    if answer.state == "paused" and answer.reason in LEFTOVER:
+    if answer.state == "paused" and answer.reason in (*LEFTOVER, *HELD):
+        # not let run: its disks may have been in use on another host since it read them
         return (
             DOUBT,
-            f"{seen.where} is what a failed migration left, paused; a stop through the cluster ends it",
+            f"{seen.where} is what a failed start or migration left, paused; a stop through the cluster ends it",
         )
     return DONE, f"{seen.where} runs already"
 
@@ -125,7 +127,9 @@ def _create(world: World, seen: Seen, known: Answer, deadline: Deadline) -> Outc
     answer = world.libvirt.create(identity.definition.xml(identity.uuid), deadline.part(0.9).left())
     while True:
         now = scan(world, identity, deadline)
-        if now.truth == RUNNING and answer.active:
+        if now.truth == RUNNING and _held(answer):
+            answer = world.libvirt.resume(answer.uuid, deadline.at_most(ASKING).left())
+        if now.truth == RUNNING and answer.active and not _held(answer):
             remember(world, now, answer.uuid, answer.name)
             return done(f"{now.where} was started")
         if answer.kind == libvirt.ERROR and now.truth != RUNNING:
@@ -134,6 +138,10 @@ def _create(world: World, seen: Seen, known: Answer, deadline: Deadline) -> Outc
             return failed(f"{now.where} was not seen running in time; libvirt: {answer.kind} {answer.text}")
         world.pause(min(EVERY, deadline.left()))
         answer = world.libvirt.describe(identity.uuid, identity.name, deadline.at_most(ASKING).left())
+
+
+def _held(answer: Answer) -> bool:
+    return answer.state == "paused" and answer.reason in HELD
 
 
 def _warn_of_traps(world: World, seen: Seen, known: Answer) -> None:

@@ -87,8 +87,27 @@ class Libvirt:
         return self._ask(lambda virt: virt.described(virt.domain(uuid, name)), timeout)
 
     def create(self, definition: str, timeout: float) -> Answer:
-        """Start a transient domain; a persistent one of the same name and UUID is started with this definition."""
-        return self._ask(lambda virt: virt.described(virt.connection.createXML(definition, 0)), timeout)
+        """Make a transient domain, paused; a persistent one of the same name and UUID gets this definition.
+
+        Abandoning the question does not end it: libvirtd may carry it out at any time later.
+        """
+
+        def question(virt: _Virt) -> dict[str, Any]:
+            paused = virt.module.VIR_DOMAIN_START_PAUSED
+            return virt.described(virt.connection.createXML(definition, paused))
+
+        return self._ask(question, timeout)
+
+    def resume(self, uuid: str, timeout: float) -> Answer:
+        """Let a paused domain run."""
+
+        def question(virt: _Virt) -> dict[str, Any]:
+            domain = virt.domain(uuid, "")
+            if domain is not None:
+                domain.resume()
+            return virt.described(domain)
+
+        return self._ask(question, timeout)
 
     def shut_down(self, uuid: str, timeout: float) -> Answer:
         """Ask the guest to shut down; a migration that somebody began is cancelled first."""

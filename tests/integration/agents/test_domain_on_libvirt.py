@@ -170,7 +170,8 @@ def test_a_managed_save_image_is_not_restored(host: PrivateHost, config: Path) -
     host.run("virsh", "start", "web1")
     host.run("virsh", "managedsave", "web1")
     assert host.agent("start", config).code == codes.SUCCESS
-    assert "booted" in host.run("virsh", "domstate", "--reason", "web1")
+    assert host.run("virsh", "domstate", "web1").strip() == "running"
+    host.run("ls", "/var/lib/libvirt/qemu/save/web1.save")  # who restores it removes it
 
 
 def test_a_foreign_domain_of_the_same_name_is_named(host: PrivateHost, config: Path) -> None:
@@ -199,3 +200,36 @@ def test_a_killed_start_can_be_repeated(host: PrivateHost, config: Path) -> None
     host.run("virsh", "create", str(config))
     assert host.agent("start", config).code == codes.SUCCESS
     assert len(host.emulators()) == 1
+
+
+@pytest.fixture
+def slow(host: PrivateHost) -> Iterator[str]:
+    """A hook that keeps libvirtd waiting inside each start for as long as this file is there."""
+    slow = "/run/slow"
+    hook = host.etc / "hooks" / "qemu"
+    hook.parent.mkdir()
+    hook.write_text(f'#!/bin/sh\n[ "$2" = prepare ] || exit 0\nwhile [ -e {slow} ]; do sleep 0.1; done\n')
+    hook.chmod(0o755)
+    host.signal_libvirtd(signal.SIGKILL)
+    host.start_libvirtd()
+    yield slow
+    host.run("rm", "-f", slow)
+    hook.unlink()
+    hook.parent.rmdir()
+
+
+def test_a_start_that_libvirtd_carries_out_too_late_never_runs(
+    host: PrivateHost, config: Path, slow: str
+) -> None:
+    host.run("touch", slow)
+    assert host.agent("start", config, timeout=5).code == codes.GENERIC
+    assert host.agent("stop", config).code == codes.SUCCESS  # and Pacemaker starts it on another host
+    host.run("rm", slow)
+    wait(
+        lambda: host.virsh("domstate", "--reason", "web1").stdout.strip() == "paused (user)",
+        "libvirtd to carry out the start",
+    )
+    assert host.agent("start", config).code == codes.GENERIC
+    assert host.agent("stop", config).code == codes.SUCCESS
+    assert host.agent("start", config).code == codes.SUCCESS
+    assert host.run("virsh", "domstate", "web1").strip() == "running"

@@ -188,8 +188,15 @@ class Daemon:
             return Answer(libvirt.ERROR, text=host.create_error)
         if host.creates:
             host.guests.append(host.creates)
-            host.known = Answer(libvirt.KNOWN, state="running", uuid=UUID, name="web1")
+            host.known = Answer(libvirt.KNOWN, state="paused", reason="user", uuid=UUID, name="web1")
         return self.answer(timeout)
+
+    def resume(self, uuid: str, timeout: float) -> Answer:
+        answer = self.answer(timeout)
+        if answer.kind == libvirt.KNOWN:
+            self.host.deeds.append("resume")
+            self.host.known = Answer(libvirt.KNOWN, state="running", uuid=UUID, name="web1")
+        return self.host.known if answer.kind == libvirt.KNOWN else answer
 
     def shut_down(self, uuid: str, timeout: float) -> Answer:
         answer = self.answer(timeout)

@@ -21,7 +21,7 @@ def starting(host: Host, seconds: float = 80.0, **given: str) -> Outcome:
 def test_a_start_creates_and_remembers() -> None:
     host = Host()
     assert starting(host).code == codes.SUCCESS
-    assert host.deeds == ["create"]
+    assert host.deeds == ["create", "resume"]
     assert host.kept == {"web1": Record(UUID, "web1", 500, 5000)}
 
 
@@ -49,19 +49,40 @@ def test_no_start_beside_an_emulator_that_libvirt_does_not_know(known: Answer) -
     assert host.deeds == []
 
 
-@pytest.mark.parametrize("reason", ["migration", "starting-up", "postcopy-failed"])
-def test_no_start_beside_what_a_failed_migration_left(reason: str) -> None:
+@pytest.mark.parametrize("reason", ["migration", "starting-up", "postcopy-failed", "user"])
+def test_no_start_beside_what_a_failed_start_or_migration_left(reason: str) -> None:
     host = Host(obedient())
     host.known = Answer(libvirt.KNOWN, state="paused", reason=reason, uuid=UUID, name="web1")
     outcome = starting(host)
     assert outcome.code == codes.GENERIC
-    assert "failed migration" in outcome.reason
+    assert "migration left, paused" in outcome.reason
+    assert host.deeds == []
 
 
-def test_a_guest_that_somebody_paused_counts_as_started() -> None:
+def test_a_guest_that_an_io_error_paused_counts_as_started() -> None:
     host = Host(obedient())
-    host.known = Answer(libvirt.KNOWN, state="paused", reason="user", uuid=UUID, name="web1")
+    host.known = Answer(libvirt.KNOWN, state="paused", reason="ioerror", uuid=UUID, name="web1")
     assert starting(host).code == codes.SUCCESS
+
+
+def test_a_guest_is_let_run_only_when_its_emulator_is_seen() -> None:
+    host = Host()
+    host.creates = Guest(500, OTHER)
+    starting(host)
+    assert host.deeds == ["create"]
+
+
+def test_a_created_guest_is_let_run_by_a_libvirtd_that_was_away_for_a_moment() -> None:
+    host = Host()
+    world = host.world()
+
+    def resume(uuid: str, timeout: float) -> Answer:
+        del world.libvirt.resume  # type: ignore[attr-defined]
+        return Answer(libvirt.REFUSED, text="Connection refused")
+
+    world.libvirt.resume = resume  # type: ignore[method-assign]
+    assert domain_start.start(world, host.deadline(80)).code == codes.SUCCESS
+    assert host.deeds == ["create", "resume"]
 
 
 @pytest.mark.parametrize("libvirtd", ["dead", "hung"])
