@@ -124,11 +124,11 @@ class Parameters:
         return cls._declared
 
     @classmethod
-    def read(cls, environ: Mapping[str, str], lenient: bool) -> Self:
+    def read(cls, environ: Mapping[str, str], lenient: bool, lenient_if_reloadable: bool = False) -> Self:
         """Read OCF_RESKEY_* from the environment; an empty value counts as not given.
 
         `lenient` turns a bad or missing value into the default and a line in `warnings`, for actions that must
-        not fail for it (stop, monitor). Otherwise raises BadParameter.
+        not fail for it; `lenient_if_reloadable` only those of reloadable parameters. Otherwise raises BadParameter.
         """
         values: dict[str, object] = {}
         warnings: list[str] = []
@@ -136,7 +136,7 @@ class Parameters:
             try:
                 values[declaration.name] = _read(declaration, environ.get(PREFIX + declaration.name, ""))
             except BadParameter as bad:
-                if not lenient:
+                if not (lenient or (lenient_if_reloadable and declaration.reloadable)):
                     raise
                 warnings.append(str(bad))
         parameters = cls(**values)

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from backstay.ocf.agent import Action
 
 API_MAJOR = "1"
-LENIENT = ("stop", "monitor")  # a bad value must not turn into a failed stop (fencing) or a failed guest
+# A bad value must not turn into a failed stop (fencing), nor into the code 6 for something that runs: Pacemaker 2.1.5
+# then stops it on every host (seen with crm_simulate for reload-agent; with libvirtd, all its guests as well).
+STRICT = ("start", "validate-all")
 QUIET = ("meta-data", "validate-all", "monitor")  # their success is not worth a line in the log
 STUCK = "it is stuck in a call that cannot be interrupted"
 
@@ -87,7 +89,12 @@ def _dispatch(agent: Agent, call: Call) -> Outcome:
 
 def _perform(agent: Agent, action: Action, call: Call) -> Outcome:
     journal = Log(agent.name, call.instance)
-    parameters = agent.parameters.read(call.environ, lenient=call.action in LENIENT)
+    parameters = agent.parameters.read(
+        call.environ,
+        lenient=call.action not in STRICT,
+        # what may be changed while it runs does not decide whether it may start
+        lenient_if_reloadable=call.action != "validate-all",
+    )
     for warning in parameters.warnings:
         journal.warn(f"{warning}; the default is used")
     timeout = call.timeout(action.timeout)

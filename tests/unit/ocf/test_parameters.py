@@ -105,6 +105,16 @@ def test_bad_values_become_the_default_where_failing_would_hurt(
     assert getattr(sample, name) == getattr(Sample(), name)
 
 
+def test_only_reloadable_ones_may_be_forgiven_alone() -> None:
+    def read_with(name: str) -> Sample:
+        environ = {"OCF_RESKEY_directory": "/srv", f"OCF_RESKEY_{name}": "wrong"}
+        return Sample.read(environ, lenient=False, lenient_if_reloadable=True)
+
+    assert read_with("wait").wait == 1.5
+    with pytest.raises(BadParameter):
+        read_with("count")
+
+
 def test_made_by_hand_for_tests() -> None:
     assert Sample(wait=Seconds(4)).wait == 4.0
     assert Sample().directory == ""
