@@ -19,6 +19,9 @@ PASSING_CODES = frozenset({0xC0, 0xC3, 0xCE, 0xD1, 0xD2})
 PASSING_KINDS = frozenset({Kind.SILENT, Kind.SLOW, Kind.CUT, Kind.UNANSWERED, Kind.SESSIONS, Kind.NAME})
 
 
+TO_SEE = 2.0  # seconds: a command is not repeated when nobody could see any more what came of it
+
+
 class Switch(Protocol):
     """A power switch that can be looked at; both calls take at most `timeout` seconds."""
 
@@ -178,7 +181,10 @@ def reach(
     clock: Callable[[], float],
     pause: Callable[[float], None],
 ) -> Done | GiveUp:
-    """Bring the chassis to the goal. Ends within `limits.total` and one second at the most."""
+    """Bring the chassis to the goal. Ends within `limits.total` and one second at the most.
+
+    Two seconds more when the first answer of all comes in the last second: the one command is sent even then.
+    """
     begin = clock()
     state = State(goal)
     while True:
@@ -186,6 +192,8 @@ def reach(
         if isinstance(step, Done | GiveUp):
             return step
         left = limits.total - (clock() - begin)
+        if isinstance(step, Ask) and state.asked and left - step.after < TO_SEE:
+            return GiveUp(state.refusal, bool(state.accepted))
         pause(min(step.after, max(0.0, left)))
         # A call that may only take an instant tells nothing, so the last one gets a second.
         call = max(1.0, min(limits.call, limits.total - (clock() - begin)))

@@ -173,6 +173,21 @@ def test_a_switch_that_lost_the_command_gets_it_again():
     assert len(world.sent) == 2
 
 
+def test_a_command_is_not_repeated_when_nobody_could_see_what_came_of_it():
+    costs = iter([8.6, 0.05, 0.05, 10.0, 10.0, 10.0, 10.0])
+
+    def slowly(world: World) -> Power:
+        world.cost = next(costs)
+        return Power.ON
+
+    def accepted(world: World) -> None:
+        slowly(world)
+
+    end, took = World(slowly, accepted, cost=10.0).run()
+    assert end == GiveUp(None, accepted=True)
+    assert took <= LIMITS.total + 1.0
+
+
 def test_a_bmc_is_not_hammered():
     world = World(lambda w: Power.ON, lambda w: None, cost=0)
     world.run()
