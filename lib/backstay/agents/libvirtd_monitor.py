@@ -26,7 +26,12 @@ TOOL_TIME = 4.0  # seconds that a tool of the cluster or of systemd gets
 
 
 def probe(context: Context[LibvirtdParameters], host: Host) -> Outcome:
-    """Say what is seen, without changing anything; doubt is "degraded", never "failed"."""
+    """Say what is seen, without changing anything; doubt is "degraded", never "failed".
+
+    So is a libvirtd that went down by itself beside running guests. After "not running", which a cleanup or a restart
+    of Pacemaker would bring about, Pacemaker starts it; that fails, and the guests have to leave, on all hosts if it
+    broke on all. Whether they should is for the recurring monitor to say.
+    """
     memory = recall(host)
     if memory.attribute:
         memory.attribute = ""  # Pacemaker may just have started, and then the attribute is gone
@@ -39,6 +44,8 @@ def probe(context: Context[LibvirtdParameters], host: Host) -> Outcome:
     said = health.describe(kind, seen)
     if kind in health.WELL:
         return running(said)
+    if kind in (health.NOT_INSTALLED, health.CRASHED, health.START_LIMIT) and host.emulators():
+        return degraded(f"{said}; guests run here, so the recurring monitor decides what becomes of it")
     if kind == health.NOT_INSTALLED:
         return failed(said, codes.NOT_INSTALLED)
     if kind in (health.STOPPED, health.CRASHED, health.START_LIMIT):
