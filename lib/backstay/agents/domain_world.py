@@ -12,6 +12,7 @@ from backstay.agents.domain_state import UNKNOWN, Identity, Seen, identify, sort
 from backstay.errors import BackstayError
 from backstay.host.proc import Process
 from backstay.host.records import Record
+from backstay.ocf.failure import lasting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -179,31 +180,24 @@ def again(world: World, record: Record | None) -> Process | None:
 
 
 def remember(world: World, seen: Seen, uuid: str, name: str) -> None:
-    """Keep who runs as which process, for the time when the definition cannot be read."""
+    """Keep who runs as which process, for the time when the definition cannot be read; forget that it was unknown."""
     if len(seen.emulators) != 1 or not uuid:
         return
     process = seen.emulators[0]
     try:
         world.records.write(world.instance, Record(uuid, name, process.pid, process.start))
+        world.memory.forget(_unknown(world))
     except OSError as error:
         world.warn(f"the record of {seen.where} cannot be kept in /run/backstay: {error}")
 
 
 def unknown_for(world: World, seen: Seen) -> float:
     """Give the seconds since the first look in a row that saw nothing certain; 0.0 when this one did."""
-    memory = f"domain-{world.instance}.unknown"
-    now = world.monotonic()
-    try:
-        if seen.truth != UNKNOWN:
-            if world.memory.read(memory):
-                world.memory.forget(memory)
-            return 0.0
-        since = world.memory.read(memory)
-        if not since:
-            world.memory.write(memory, f"{now:.1f}")
-        return max(0.0, now - float(since or now))
-    except (OSError, ValueError):
-        return 0.0
+    return lasting(_unknown(world), world.memory, world.monotonic()) if seen.truth == UNKNOWN else 0.0
+
+
+def _unknown(world: World) -> str:
+    return f"domain-{world.instance}.unknown"
 
 
 def _definition(world: World, deadline: Deadline) -> tuple[Definition | None, str]:

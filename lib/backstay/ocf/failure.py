@@ -48,14 +48,14 @@ def judge(call: Call, said: str, memory: Memory, now: Callable[[], float] = mono
     reason = f"{call.action or 'the call'} could not be completed: {said}"
     if call.action != "monitor" or call.is_probe:
         return failed(reason)
-    lasting = _lasting(_name(call), memory, now())
-    if lasting < FORGIVEN:
-        return degraded(f"{reason}; counts as running for {FORGIVEN - lasting:.0f} s more")
-    return failed(f"{reason}; for {lasting:.0f} s already")
+    since = lasting(_name(call), memory, now())
+    if since < FORGIVEN:
+        return degraded(f"{reason}; counts as running for {FORGIVEN - since:.0f} s more")
+    return failed(f"{reason}; for {since:.0f} s already")
 
 
 def well_again(call: Call, memory: Memory) -> None:
-    """Forget earlier failures after a recurring monitor that came to an answer."""
+    """Forget earlier failures after an action that came to an answer, or a failure long ago would count as lasting."""
     try:
         memory.forget(_name(call))
     except OSError:
@@ -85,7 +85,8 @@ def _name(call: Call) -> str:
     return f"{call.agent}-{call.instance}.failing"
 
 
-def _lasting(name: str, memory: Memory, now: float) -> float:
+def lasting(name: str, memory: Memory, now: float) -> float:
+    """Give the seconds since this was first called with that name, 0.0 without a memory that makes sense."""
     try:
         first = number(memory.read(name), -1.0)
         if not 0.0 <= first <= now:

@@ -106,7 +106,7 @@ def _perform(agent: Agent, action: Action, call: Call) -> Outcome:
         outcome = action.run(Context(call, parameters, Deadline(left - spare), journal))
     finally:
         backstop.disarm()
-    if call.interval:
+    if not call.is_probe:
         failure.well_again(call, State())
     return outcome
 

@@ -128,6 +128,17 @@ def test_a_package_that_cannot_be_imported_does_not_restart_what_it_watches(call
         Path("/run/backstay/broken_agent-test-runtime.failing").unlink(missing_ok=True)
 
 
+def test_a_failure_before_a_stop_is_not_held_against_what_runs_later(call: Run) -> None:
+    kept = Path("/run/backstay/sample-test-runtime.failing")
+    assert call("sample", "monitor", OCF_RESKEY_way="bug", **GOOD, **RECURRING).returncode == 190
+    assert kept.exists()
+    once = {**RECURRING, "OCF_RESKEY_CRM_meta_interval": "0"}
+    assert call("sample", "monitor", **GOOD, **once).returncode == 0
+    assert kept.exists()
+    assert call("sample", "stop", **GOOD, **once).returncode == 0
+    assert not kept.exists()
+
+
 def test_closed_standard_streams_change_no_code(call: Run) -> None:
     shut = "import os; os.close(1); os.close(2)"
     assert call("sample", "monitor", before=shut, OCF_RESKEY_way="degraded", **GOOD).returncode == 190

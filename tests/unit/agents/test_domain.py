@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from backstay.agents import domain, domain_stop
+from backstay.agents import domain, domain_start, domain_stop
 from backstay.agents.domain_state import Identity, Seen, probe
 from backstay.agents.domain_world import survey, unknown_for
 from backstay.host import libvirt
@@ -75,16 +75,32 @@ def test_unknown_becomes_a_failure_only_after_its_time() -> None:
     host.now += 10
     seen.append(watching(host).code)
     host.proc_broken = ""
+    host.guests.append(obedient())
     watching(host)
+    host.kept.clear()
     host.proc_broken = "no answer"
     seen.append(watching(host).code)
     assert seen == [codes.DEGRADED, codes.DEGRADED, codes.GENERIC, codes.DEGRADED]
 
 
-def test_a_memory_that_cannot_be_used_forgives() -> None:
+def test_a_memory_that_makes_no_sense_counts_from_now() -> None:
     host = Host()
     host.texts["domain-web1.unknown"] = "rubbish"
     assert unknown_for(host.world(), Seen(Identity(UUID), trouble="x")) == 0.0
+    host.now += 5
+    assert unknown_for(host.world(), Seen(Identity(UUID), trouble="x")) == 5.0
+
+
+def test_what_was_unknown_before_a_start_does_not_count() -> None:
+    host = Host()
+    host.proc_broken = "no answer"
+    assert watching(host).code == codes.DEGRADED
+    host.proc_broken = ""
+    assert domain_start.start(host.world(), host.deadline(80)).code == codes.SUCCESS
+    host.now += 9999
+    host.kept.clear()
+    host.proc_broken = "no answer"
+    assert watching(host).code == codes.DEGRADED
 
 
 def test_libvirt_is_not_asked_when_it_wrote_that_this_process_runs() -> None:
