@@ -76,7 +76,9 @@ def exec(node: str, command: tuple[str, ...]) -> None:  # noqa: A001  (the admin
     A single word goes to a shell in the node, several are run as they are.
     """
     words = command[1:] if command[0] == "--" else command
-    _become(Node(Layout.from_environment(), node).argv(words[0] if len(words) == 1 else words))
+    layout = Layout.from_environment()
+    layout.present(node)
+    _become(Node(layout, node).argv(words[0] if len(words) == 1 else words))
 
 
 @lab.command()

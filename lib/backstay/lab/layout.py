@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from backstay.errors import BadInput
+from backstay.errors import BadInput, CannotAsk
 
 DIRECTORY = Path("/var/lib/backstay-lab")
 CACHE = Path("/var/cache/backstay")
@@ -117,6 +117,18 @@ class Layout:
                 f"{name} is not the name of a lab node", hint=f"nodes are called n1 to n{MOST_NODES}"
             )
         return NodeLayout(name, self.directory)
+
+    def present(self, name: str) -> NodeLayout:
+        """The node called `name` of the lab that is there; CannotAsk when it has none, BadInput for no node's name."""
+        node = self.node(name)
+        names = self.names()
+        if not names:
+            raise CannotAsk(f"there is no lab in {self.directory}", hint="backstay lab up")
+        if name not in names:
+            raise CannotAsk(
+                f"the lab in {self.directory} has no node {name}", hint=f"it has {', '.join(names)}"
+            )
+        return node
 
     def names(self) -> tuple[str, ...]:
         """The nodes that this lab has, on or off, in order; none when there is no lab."""

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from backstay.errors import CannotAsk
 from backstay.host.clock import Deadline
 from backstay.lab import cgroups, fuse, network, overlay, processes, root
 from backstay.lab.layout import Layout, NodeLayout
@@ -36,10 +35,11 @@ def is_on(layout: Layout, name: str) -> bool:
 
 
 def boot(layout: Layout, name: str) -> None:
-    """Switch a node on; on already is as good. Returns at once: booting takes some seconds more."""
-    node = layout.node(name)
-    if not node.upper.is_dir():
-        raise CannotAsk(f"the lab in {layout.directory} has no node {name}")
+    """Switch a node on; on already is as good. Returns at once: booting takes some seconds more.
+
+    Raises CannotAsk for a node that the lab does not have.
+    """
+    node = layout.present(name)
     with _switch(node):
         if is_on(layout, name):
             return
@@ -51,9 +51,10 @@ def boot(layout: Layout, name: str) -> None:
 def cut(layout: Layout, name: str) -> None:
     """Cut a node's power and return when it is dead; off already is as good.
 
-    Raises TimedOut, naming the processes, when the kernel cannot end them.
+    Raises TimedOut, naming the processes, when the kernel cannot end them; CannotAsk for a node that the lab does
+    not have.
     """
-    node = layout.node(name)
+    node = layout.present(name)
     with _switch(node):
         nspawn = processes.recorded(layout, name)
         init = _init(nspawn) if nspawn else None

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import fcntl
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from backstay.errors import CannotAsk, Refused
-from backstay.lab import circumstances, network, processes
+from backstay.errors import BadInput, CannotAsk, Refused
+from backstay.lab import circumstances, network, power, processes
 from backstay.lab import lab as the_lab
+from backstay.lab.faults import catalogue, ledger
 from backstay.lab.installation import Payload
 from backstay.lab.layout import Layout
 from backstay.lab.progress import Progress
@@ -122,3 +124,19 @@ def test_one_lab_is_built_at_a_time(tmp_path: Path, monkeypatch: Patch) -> None:
         with pytest.raises(Refused, match="just being built"):
             the_lab.up(Layout(tmp_path / "lab", tmp_path / "cache"), 1, Payload(), Progress())
     assert not (tmp_path / "lab").exists()
+
+
+@pytest.mark.parametrize(
+    "verb", [catalogue.inject, catalogue.heal, lambda layout, _, host: power.cut(layout, host)]
+)
+def test_a_host_that_the_lab_does_not_have_is_neither_broken_nor_made(tmp_path: Path, verb: Any) -> None:
+    layout = Layout(tmp_path / "lab", tmp_path / "cache")
+    with pytest.raises(CannotAsk, match="there is no lab in"):
+        verb(layout, "cut-power", "n1")
+    (layout.directory / "nodes/n1").mkdir(parents=True)
+    with pytest.raises(CannotAsk, match="has no node n7"):
+        verb(layout, "cut-power", "n7")
+    with pytest.raises(BadInput, match="nope is not the name of a lab node"):
+        verb(layout, "cut-power", "nope")
+    assert ledger.read(layout) == ()
+    assert layout.names() == ("n1",)

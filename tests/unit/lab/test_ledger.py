@@ -65,6 +65,7 @@ def test_what_is_broken_is_mended_power_first(tmp_path, monkeypatch):
     layout = Layout(tmp_path, tmp_path)
     for name, host in (("drop-bmc", "n1"), ("cut-network", "n2"), ("cut-power", "n3")):
         ledger.write(layout, INJECTED, name, host)
+        layout.node(host).directory.mkdir(parents=True)
     mended = []
     for name in ("drop-bmc", "cut-network", "cut-power"):
         fault = catalogue.find(name)

@@ -27,8 +27,9 @@ def find(name: str) -> Fault:
 
 
 def inject(layout: Layout, name: str, host: str) -> ledger.Entry:
-    """Break a host; raises CannotAsk when it cannot be broken."""
+    """Break a host; raises CannotAsk when it is not there or cannot be broken."""
     fault = find(name)
+    layout.present(host)  # or the ledger had a fault that nobody can heal
     entry = ledger.write(layout, ledger.INJECTED, name, host)
     fault.inject(Node(layout, host))
     return entry
@@ -36,6 +37,7 @@ def inject(layout: Layout, name: str, host: str) -> ledger.Entry:
 
 def heal(layout: Layout, name: str, host: str) -> ledger.Entry:
     """Mend what `inject` broke; a host that is well is left as it is."""
+    layout.present(host)
     find(name).heal(Node(layout, host))
     return ledger.write(layout, ledger.HEALED, name, host)
 
