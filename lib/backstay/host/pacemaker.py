@@ -16,7 +16,7 @@ from typing import Protocol
 from lxml import etree
 
 from backstay.errors import BadInput, CannotAsk, Refused
-from backstay.host.process import Completed, ToolMissing, run
+from backstay.host.process import Completed, ProcessTimedOut, ToolMissing, run
 
 TIMEOUT = 60.0
 PACKAGE = "pacemaker-cli-utils"
@@ -89,7 +89,13 @@ class Pacemaker:
         patch = self._difference(old, new)
         if patch is None:
             return False
-        done = self._run("cibadmin", "--patch", "--sync-call", "--xml-pipe", stdin=patch)
+        try:
+            done = self._run("cibadmin", "--patch", "--sync-call", "--xml-pipe", stdin=patch)
+        except ProcessTimedOut as error:
+            hint = "run the same command with --dry-run: it says what is still to be changed"
+            raise CannotAsk(
+                f"{error}, so nobody knows whether the configuration was loaded", hint=hint
+            ) from error
         if done.returncode == _MOVED:
             hint = "somebody changed it meanwhile: look at the change and run the same command again"
             raise Refused("the live configuration has moved, nothing was loaded", hint=hint)
