@@ -56,7 +56,7 @@ ready-for-lab:
 	@scripts/setup lab packages venv
 
 clean-lab: venv ## removes a lab that was left over
-	@.venv/bin/python -m backstay.lab down
+	@.venv/bin/python -m backstay lab down
 
 clean: ## removes what was built here (not the lab, not the cache of the nodes' root)
 	@rm -rf .venv .cache .hypothesis build dist lib/*.egg-info

@@ -111,7 +111,7 @@ def test_status_tells_power_network_and_membership(lab) -> None:
 
 
 def test_exec_gives_output_and_exit_code(lab, repository: Path) -> None:
-    argv = [sys.executable, "-m", "backstay.lab", "exec", "n2", "--", "sh", "-c", "hostname; exit 7"]
+    argv = [sys.executable, "-m", "backstay", "lab", "exec", "n2", "--", "sh", "-c", "hostname; exit 7"]
     environment = {**os.environ, "PYTHONPATH": str(repository / "lib")}
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=environment)
     assert (done.returncode, done.stdout) == (7, "n2\n")

@@ -74,7 +74,7 @@ def layout(running_lab) -> Iterator[Layout]:
 
 
 def start(repository: Path) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-m", "backstay.lab", "up", "--source", str(repository)]
+    argv = [sys.executable, "-m", "backstay", "lab", "up", "--source", str(repository)]
     environment = {**os.environ, "PYTHONPATH": str(repository / "lib")}
     return subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
