@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One line at a time to the system log, tagged backstay-<agent>[instance]; on a terminal also to stderr.
 
-Decides nothing. Never raises and keeps nothing open between lines. Nothing secret is ever given to it.
+Decides nothing. Never raises, never waits for a log daemon that hangs, and keeps nothing open between lines. Nothing
+secret is ever given to it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 
 from backstay.ocf.outcome import one_line
 
-# syslog(3) priorities, so that callers need not import the module
+# syslog(3) priorities
 ALERT, ERROR, WARNING, NOTICE = 1, 3, 4, 5
 
 
@@ -24,12 +25,10 @@ class Log:
 
     def line(self, priority: int, text: str) -> None:
         """Write one line (line breaks become blanks) with a syslog priority."""
-        import syslog
+        from backstay.host.syslog import send
 
         said = one_line(text)
-        syslog.openlog(self.tag, 0, syslog.LOG_DAEMON)
-        syslog.syslog(priority, said)
-        syslog.closelog()
+        send(priority, self.tag, said)
         if sys.stderr is not None and sys.stderr.isatty():
             sys.stderr.write(f"{self.tag}: {said}\n")
 
