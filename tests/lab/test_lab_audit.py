@@ -12,12 +12,11 @@ from backstay.host.clock import Deadline, until
 from backstay.lab import chronicle, evidence, guest, stall, timeline
 from backstay.lab.audit import LOST, NEEDLESS, NOTHING, RAN_TWICE, SILENT, Expected, Period, Verdict, audit
 from backstay.lab.furnish import furnish
+from backstay.lab.performance import settle
 from backstay.lab.progress import Progress
 from backstay.lab.records import SECTOR
-from backstay.lab.stage import all_well, wait
 
 CALM_SECONDS = 8.0
-PATIENCE = 150.0
 SPEAKS = 120.0
 
 
@@ -31,8 +30,7 @@ class Run:
         self.calm = (begin, time.monotonic())
 
     def settle(self):
-        problem = wait(self.stage, all_well, PATIENCE, "the cloud to be well", lambda _: None)
-        assert problem == ""
+        assert settle(self.stage, lambda _: None) == ""
         time.sleep(2)  # every guest has said something after the last deed
 
     def judge(self, expected: Expected = NOTHING) -> Verdict:
@@ -71,6 +69,7 @@ def test_a_live_migration_is_no_finding(cloud):
     target = cloud.elsewhere("web1")
     cloud.lab.node(source).check(["crm_resource", "--move", "--resource=web1", f"--node={target}"])
     until(lambda: cloud.place("web1") == target or None, Deadline(SPEAKS), what="web1 to move")
+    cloud.settle()  # to clear the constraint while it moves makes Pacemaker stop and start it
     cloud.lab.node(source).check(["crm_resource", "--clear", "--resource=web1"])
     cloud.settle()
     verdict = cloud.judge(NOTHING.migrating(["web1"], source))
