@@ -48,11 +48,20 @@ def perform(stage: Stage, story: Story, tell: Tell) -> Act:
     problem = wait(stage, story.seen(scene), story.limit, f"«{story.title}» to end well", tell)
     seen = time.monotonic()
     pause(story.hold)
-    for host in hosts:
-        catalogue.heal(stage.layout, story.fault, host)
+    mended = "; ".join(filter(None, (mend(stage, story.fault, host, tell) for host in hosts)))
     healed = time.monotonic()
-    problem = problem or settle(stage, tell)
+    problem = problem or mended or settle(stage, tell)
     return Act(story, scene, begin, seen, healed, time.monotonic(), problem)
+
+
+def mend(stage: Stage, fault: str, host: str, tell: Tell) -> str:
+    """Heal a fault, also on a host that was fenced and is not back yet; empty, or why it could not be healed."""
+
+    def look(_stage: Stage) -> str:
+        catalogue.heal(stage.layout, fault, host)
+        return ""
+
+    return wait(stage, look, SETTLE_SECONDS, f"{host} to be there to be mended", tell)
 
 
 def settle(stage: Stage, tell: Tell) -> str:
