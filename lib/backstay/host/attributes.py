@@ -2,7 +2,7 @@
 """Transient node attributes of the cluster: what hosts tell one another, gone when a host leaves.
 
 Decides nothing. Asks the attribute daemon, never the CIB: its memory is what is true now.
-Source: attrd_updater(8), crm_node(8) of Pacemaker 2.1.5.
+Source: attrd_updater(8), crm_mon(8), crm_node(8) of Pacemaker 2.1.5.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from backstay.host.process import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+AWAY = ("standby", "standby_onfail", "maintenance", "pending", "unclean", "shutdown")
 
 
 class Attributes:
@@ -31,9 +33,19 @@ class Attributes:
         found = (_quoted(line) for line in said.splitlines())
         return {pairs["host"]: pairs.get("value", "") for pairs in found if pairs.get("host")}
 
-    def members(self, timeout: float) -> frozenset[str]:
-        """Give the hosts in the same partition of the cluster, this one included."""
-        return frozenset(self._ask(["crm_node", "--partition"], timeout).split())
+    def takers(self, timeout: float) -> frozenset[str]:
+        """Give the hosts, as this partition of the cluster sees them, that resources may be moved to now.
+
+        One in maintenance is none, although the attributes stand that its agents left there before.
+        """
+        from xml.etree import ElementTree as ET
+
+        said = self._ask(["crm_mon", "--one-shot", "--output-as=xml", "--include=none,nodes"], timeout)
+        try:
+            nodes = ET.fromstring(said).iterfind("nodes/node")
+            return frozenset(node.get("name", "") for node in nodes if _takes(node.attrib))
+        except ET.ParseError as error:
+            raise CannotAsk(f"crm_mon does not speak XML: {error}") from error
 
     def local(self, timeout: float) -> str:
         """Give the name of this host in the cluster."""
@@ -44,6 +56,10 @@ class Attributes:
         if asked.ok or (absent_is_fine and "does not exist" in asked.stderr + asked.stdout):
             return asked.stdout
         raise CannotAsk(f"{argv[0]}: {asked.complaint()}")
+
+
+def _takes(node: Mapping[str, str]) -> bool:
+    return node.get("online") == "true" and "true" not in (node.get(flag) for flag in AWAY)
 
 
 def _quoted(line: str) -> dict[str, str]:

@@ -111,12 +111,12 @@ class Host:
         Attributes().publish(ATTRIBUTE, value, timeout)
 
     def healthy_elsewhere(self, here: str, timeout: float) -> tuple[str, ...]:
-        """Give the other hosts in this partition of the cluster that say that their libvirtd is healthy."""
+        """Give the other hosts that guests may be moved to and that say that their libvirtd is healthy."""
         from backstay.host.attributes import Attributes
 
         attributes = Attributes()
         own = here or attributes.local(timeout)
-        others = attributes.members(timeout) - {own}
+        others = attributes.takers(timeout) - {own}
         values = attributes.values(ATTRIBUTE, timeout)
         return tuple(sorted(host for host in others if values.get(host) == "healthy"))
 

@@ -126,7 +126,7 @@ class FakeHost:
 
     def healthy_elsewhere(self, here: str, timeout: float) -> tuple[str, ...]:
         if self.deaf_cluster:
-            raise CannotAsk("crm_node: Could not connect")
+            raise CannotAsk("crm_mon: Could not connect")
         assert here == "n1"
         return self.healthy
 

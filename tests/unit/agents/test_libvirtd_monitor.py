@@ -104,7 +104,7 @@ def test_nothing_is_moved_when_the_cluster_cannot_be_asked() -> None:
     host.time += 61
     outcome, said = look(host)
     assert outcome.code == 190
-    assert "nothing is moved: crm_node" in outcome.reason
+    assert "nothing is moved: crm_mon" in outcome.reason
     assert f"ALERT: {outcome.reason}" in said
 
 

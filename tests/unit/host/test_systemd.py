@@ -129,17 +129,37 @@ def test_an_attribute_that_nobody_has(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_cluster_that_does_not_answer_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attributes, "run", Tool((1, "", "crm_node: error: Could not connect to controller")))
-    with pytest.raises(CannotAsk, match="Could not connect to controller"):
-        Attributes().members(4)
+    monkeypatch.setattr(attributes, "run", Tool((102, "", "crm_mon: Could not connect to CIB")))
+    with pytest.raises(CannotAsk, match="Could not connect to CIB"):
+        Attributes().takers(4)
+    monkeypatch.setattr(attributes, "run", Tool((0, "connection lost", "")))
+    with pytest.raises(CannotAsk, match="does not speak XML"):
+        Attributes().takers(4)
+
+
+FLAGS = dict.fromkeys(("standby", "standby_onfail", "maintenance", "pending", "unclean", "shutdown"), "false")
+
+
+@pytest.mark.parametrize(
+    ("flags", "takes"),
+    [({}, True), ({"online": "false"}, False), *[({flag: "true"}, False) for flag in FLAGS]],
+)
+def test_only_a_host_in_service_takes_guests(
+    flags: dict[str, str], takes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"online": "true", **FLAGS, **flags}
+    words = " ".join(f'{name}="{value}"' for name, value in given.items())
+    node = f'<node name="n2" id="2" {words} feature_set="&lt;3.15.1" type="member"/>'
+    said = f'<pacemaker-result api-version="2.25"><nodes>{node}</nodes></pacemaker-result>'
+    monkeypatch.setattr(attributes, "run", Tool((0, said, "")))
+    assert Attributes().takers(4) == ({"n2"} if takes else set())
 
 
 def test_an_empty_value_removes_the_attribute(monkeypatch: pytest.MonkeyPatch) -> None:
-    tool = Tool((0, "", ""), (0, "", ""), (0, "n1 n2 \n", ""), (0, "n1\n", ""))
+    tool = Tool((0, "", ""), (0, "", ""), (0, "n1\n", ""))
     monkeypatch.setattr(attributes, "run", tool)
     Attributes().publish("backstay-libvirtd", "healthy", 4)
     Attributes().publish("backstay-libvirtd", "", 4)
-    assert Attributes().members(4) == {"n1", "n2"}
     assert Attributes().local(4) == "n1"
     assert tool.asked[:2] == [
         "attrd_updater --name backstay-libvirtd --update healthy",
