@@ -29,7 +29,7 @@ CORE_TIME = 10.0  # seconds that an aborted daemon gets to write its core and to
 DEATH = 3.0  # seconds after SIGKILL
 POLL = 0.5
 ABORTS_AT_MOST = 2  # one that hangs again at its start is not helped by a third
-BETWEEN_STARTS = 5.0  # seconds, so that a broken binary is not started in a loop
+BETWEEN_STARTS = 5.0  # seconds, so that one that crashes at once is not started in a loop
 
 
 def heal(
@@ -42,7 +42,7 @@ def heal(
 ) -> bool:
     """Work until libvirtd answers (True), until nothing can be done, or until the deadline (False)."""
     permitted = health.PERMITTED[health.START if how == health.START else health.ABORT]
-    aborts = 0
+    aborts, next_start = 0, 0.0
     while not deadline.expired:
         # the time that two questions need is given even when less of the deadline is left
         looking = Deadline(max(deadline.left(), 2 * answer_within + 2 * SYSTEMD_TIME + RESERVE))
@@ -57,8 +57,9 @@ def heal(
         if why_not or (remedy not in permitted and kind not in (health.RESTARTING, health.BUSY)):
             say(f"not healing: {why_not or health.describe(kind, seen)}")
             return False
-        if remedy == health.START:
+        if remedy == health.START and host.now() >= next_start:
             _start(host, deadline, say)
+            next_start = host.now() + BETWEEN_STARTS
         elif remedy == health.ABORT and seen.after is not None:
             if seen.job:
                 say(f"not aborting libvirtd: a {seen.job} still advances")
@@ -84,7 +85,6 @@ def _start(host: Host, deadline: Deadline, say: Callable[[str], None]) -> None:
     begun = host.start(max(deadline.left(), SYSTEMD_TIME))
     if not begun.ok:
         say(f"libvirtd did not start: {begun.complaint()}")
-        host.pause(min(BETWEEN_STARTS, deadline.left()))
 
 
 def _abort(host: Host, daemon: Daemon, deadline: Deadline, say: Callable[[str], None]) -> bool:

@@ -22,7 +22,6 @@ from tests.unit.agents.libvirtd_fake import (
     NO_SOCKET,
     OFF,
     REFUSED,
-    RUNS,
     SILENT,
     FakeHost,
     daemon,
@@ -149,7 +148,7 @@ def test_heal_starts_a_crashed_one() -> None:
 def test_heal_does_not_start_a_broken_one_in_a_tight_loop() -> None:
     host = FakeHost(REFUSED, service=CRASHED, sockets=())
     assert not work(host, "start")[0]
-    assert len([entry for entry in host.did if entry == "start"]) < 130
+    assert 10 <= host.did.count("start") <= 13
     assert host.time < 1070
 
 
@@ -212,4 +211,3 @@ def test_timings_fit_into_the_advertised_timeouts() -> None:
     stop_at_most = libvirtd_service.POLITE + libvirtd_service.DEATH + 3 * libvirtd_service.SYSTEMD_TIME
     assert stop_at_most < 120 - 5
     assert libvirtd_heal.CORE_TIME + libvirtd_heal.DEATH < 60
-    assert RUNS.pid == 100
