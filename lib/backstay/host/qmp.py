@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
 LONGEST = 1 << 20  # bytes of one message
-POWERED_OFF = (
-    "shutdown"  # the state of an emulator whose guest switched itself off (libvirt starts it -no-shutdown)
-)
 
 
 class QmpTrouble(CannotAsk):

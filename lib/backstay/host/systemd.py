@@ -96,9 +96,9 @@ class Systemd:
             raise CannotAsk(f"systemd said something about {len(blocks)} units, asked about {len(names)}")
         return {name: _unit(name, block) for name, block in zip(names, blocks, strict=True)}
 
-    def start(self, names: Sequence[str], timeout: float, wait: bool = True) -> Completed:
-        """Start units; with `wait` until systemd says how it went."""
-        return self._do(["start", *([] if wait else ["--no-block"])], names, timeout)
+    def start(self, names: Sequence[str], timeout: float) -> Completed:
+        """Start units, and wait until systemd says how it went."""
+        return self._do(["start"], names, timeout)
 
     def stop(self, names: Sequence[str], timeout: float) -> Completed:
         """Begin to stop units, all in one transaction, without waiting for the end."""
