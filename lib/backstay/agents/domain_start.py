@@ -89,7 +89,7 @@ def _clash(seen: Seen, answer: Answer) -> str:
             f"libvirt on {seen.host} knows {answer.name} with another UUID, {answer.uuid} ({answer.state}); the "
             f"config says {us.uuid}: undefine that one or correct the config"
         )
-    if us.name and answer.name != us.name:
+    if answer.name != us.name:
         return (
             f"libvirt on {seen.host} knows {us.uuid} as {answer.name} ({answer.state}), the config says {us.name}: "
             "undefine that one or correct the config"

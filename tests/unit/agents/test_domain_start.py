@@ -129,6 +129,21 @@ def test_what_libvirt_claims_without_an_emulator_is_not_started_beside() -> None
     assert host.now < 1012
 
 
+def test_an_emulator_that_libvirt_has_not_found_again_yet_is_waited_for() -> None:
+    host = Host(obedient())
+    world = host.world()
+    known, host.known = host.known, Answer(libvirt.ABSENT)
+
+    def pause(seconds: float) -> None:
+        host.now += seconds
+        if host.now > 1005:
+            host.known = known
+
+    world.pause = pause
+    assert domain_start.start(world, host.deadline(80)).code == codes.SUCCESS
+    assert host.deeds == []
+
+
 def test_uuid_and_config_that_contradict_each_other_are_wrong_everywhere() -> None:
     outcome = starting(Host(), uuid=OTHER)
     assert outcome.code == codes.NOT_CONFIGURED
