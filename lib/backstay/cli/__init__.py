@@ -23,7 +23,7 @@ from backstay import __version__
 from backstay.errors import BackstayError, CannotAsk
 
 VERBS = {
-    "lab": ("backstay.lab.cli", "lab"),
+    "lab": ("backstay.cli.lab", "lab"),
     "load": ("backstay.cli.load", "load"),
     "render": ("backstay.cli.render", "render"),
     "validate": ("backstay.cli.validate", "validate"),

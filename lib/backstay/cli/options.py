@@ -74,6 +74,14 @@ def read_cloud(name: str) -> Cloud:
     return parse(data, shown)
 
 
+def show(output: str, text: str, data: object) -> None:
+    """Print the result in the form that --output asks for."""
+    if output == "json":
+        print_json(data)
+    else:
+        click.echo(text)
+
+
 def print_json(result: object) -> None:
     """Print `result` as JSON to stdout."""
     click.echo(json.dumps(result, indent=2, ensure_ascii=False))

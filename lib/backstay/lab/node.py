@@ -6,15 +6,18 @@ Decides nothing about the cluster. Runs nothing on the machine itself.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from backstay.errors import CannotAsk
 from backstay.host.process import Completed, run
 from backstay.lab import power
 from backstay.lab.layout import Layout, NodeLayout
 
+PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 ENVIRONMENT = {"HOME": "/root", "TERM": "dumb", "LANG": "C.UTF-8"}
 
 
@@ -77,3 +80,9 @@ class Node:
         leader = self.leader()
         base = Path(f"/proc/{leader}/root") if leader else self.root
         return base / path.lstrip("/")
+
+
+def become(argv: Sequence[str]) -> NoReturn:
+    """Replace this process by another program, so that terminal, signals and exit code are that one's own."""
+    terminal = {"TERM": os.environ.get("TERM", "dumb")}
+    os.execvpe(argv[0], list(argv), ENVIRONMENT | PATH | terminal)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import click
@@ -136,3 +137,43 @@ def test_the_guard_is_not_silenced_by_words_for_another_program(backstay, verb):
     code, _, err = backstay("test", "--", "-v")
     assert code == 2
     assert "Traceback" not in err
+
+
+def verbs(group, context, path=()):
+    """Every verb with the words that call it."""
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from verbs(command, context, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+# What these print is another program's output.
+OTHERS = {("lab", "exec"), ("lab", "console")}
+
+
+def test_every_verb_can_be_asked_for_help_json_and_its_traceback(backstay):
+    every = dict(verbs(cli.cli, click.Context(cli.cli)))
+    assert {("load",), ("render",), ("validate",), ("lab", "up"), ("lab", "audit")} <= every.keys()
+    for words, command in every.items():
+        given = {option for parameter in command.params for option in parameter.opts}
+        assert {"--output", "-v"} <= given or words in OTHERS, words
+        assert backstay(*words, "--help")[0] == 0
+
+
+@pytest.mark.parametrize("words", [("lab", "status"), ("lab", "logs"), ("lab", "fault", "cut-power", "n1"), ("lab", "exec", "n1", "ls")])  # fmt: skip
+def test_without_a_lab_nothing_can_be_asked(backstay, monkeypatch, tmp_path, words):
+    monkeypatch.setenv("BACKSTAY_LAB", str(tmp_path / "lab"))
+    code, out, err = backstay(*words)
+    assert (code, out) == (3, "")
+    assert err.startswith(f"backstay: there is no lab in {tmp_path}/lab\n  hint: ")
+    assert not (tmp_path / "lab").exists()
+
+
+def test_faults_are_listed_as_json(backstay, monkeypatch, tmp_path):
+    monkeypatch.setenv("BACKSTAY_LAB", str(tmp_path / "lab"))
+    code, out, _ = backstay("lab", "fault", "--output", "json")
+    said = json.loads(out)
+    assert (code, said["injected"]) == (0, [])
+    assert said["faults"]["cut-power"] == "the host loses its power"

@@ -6,11 +6,15 @@ Turns words of the command line into calls; decides nothing itself.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
+from backstay.cli import options
 from backstay.errors import Findings
+from backstay.lab.audit import Verdict
 from backstay.lab.layout import Layout
 from backstay.lab.progress import Progress
 
@@ -25,7 +29,10 @@ from backstay.lab.progress import Progress
 @click.option("--before", is_flag=True, help="The same faults with today's agents instead of Backstay's.")
 @click.option("--keep", is_flag=True, help="Leave the cluster up afterwards.")
 @click.option("--story", "names", multiple=True, metavar="NAME", help="Only this story (may be repeated).")
-def demo(deb: Path | None, source: Path | None, names: tuple[str, ...], *, before: bool, keep: bool) -> None:
+@options.common
+def demo(
+    deb: Path | None, source: Path | None, names: tuple[str, ...], *, before: bool, keep: bool, output: str
+) -> None:
     """Build a cloud on this machine, break it in every way, and let the audit judge (needs root)."""
     from backstay.lab.demo import Wish, play
     from backstay.lab.installation import Payload
@@ -34,11 +41,13 @@ def demo(deb: Path | None, source: Path | None, names: tuple[str, ...], *, befor
     payload = Payload(deb and deb.absolute(), source and source.absolute())
     wish = Wish(payload, choose(names), todays_agents=before, keep=keep)
     result = play(Layout.from_environment(), wish, Progress())
-    click.echo(result.text)
+    stories = [{"name": act.story.name, "problem": act.problem} for act in result.acts]
+    options.show(output, result.text, {"held": result.held, "stories": stories, **judged(result.verdict)})
     if keep:
         click.echo(
             "\nThe cluster is still up. Look around: backstay lab status; backstay lab exec n1 crm_mon -1;"
-            "\nbreak something: backstay lab fault; remove it: backstay lab down"
+            "\nbreak something: backstay lab fault; remove it: backstay lab down",
+            err=output == "json",
         )
     if not result.held and not before:
         raise Findings("not all of it held", hint="the list above says what")
@@ -48,7 +57,8 @@ def demo(deb: Path | None, source: Path | None, names: tuple[str, ...], *, befor
 @click.argument("name", required=False)
 @click.argument("host", required=False)
 @click.option("--heal", is_flag=True, help="Mend it instead; without NAME everything that is broken.")
-def fault(name: str | None, host: str | None, *, heal: bool) -> None:
+@options.common
+def fault(name: str | None, host: str | None, *, heal: bool, output: str) -> None:
     """Break HOST with the fault NAME; without arguments list the faults and those in force."""
     from backstay.lab.faults import catalogue, ledger
 
@@ -56,25 +66,37 @@ def fault(name: str | None, host: str | None, *, heal: bool) -> None:
     if name and host:
         verb, entry = ("healed", catalogue.heal) if heal else ("injected", catalogue.inject)
         entry(layout, name, host)
-        click.echo(f"{name} on {host}: {verb}")
+        options.show(output, f"{name} on {host}: {verb}", {verb: [[name, host]]})
     elif name:
         raise click.UsageError("HOST is missing: which host is to be broken?")
     elif heal:
-        for fault_name, place in catalogue.heal_all(layout):
-            click.echo(f"{fault_name} on {place}: healed")
+        healed = catalogue.heal_all(layout)
+        lines = [f"{fault_name} on {place}: healed" for fault_name, place in healed]
+        options.show(output, "\n".join(lines) or "Nothing was broken.", {"healed": healed})
     else:
-        for each in catalogue.FAULTS.values():
-            click.echo(f"{each.name:<18} {each.what}")
-        for fault_name, place in ledger.active(ledger.read(layout)):
-            click.echo(f"in force: {fault_name} on {place}")
+        known = {each.name: each.what for each in catalogue.FAULTS.values()}
+        active = ledger.active(ledger.read(layout))
+        lines = [f"{fault_name:<18} {what}" for fault_name, what in known.items()]
+        lines += [f"in force: {fault_name} on {place}" for fault_name, place in active]
+        options.show(output, "\n".join(lines), {"faults": known, "injected": active})
 
 
 @click.command("audit")
-def audit_command() -> None:
+@options.common
+def audit_command(output: str) -> None:
     """Judge what happened since the cloud was built: ran twice, lost, silent, needless."""
     from backstay.lab.review import review
 
     result = review(Layout.from_environment())
-    click.echo(result.text)
+    options.show(output, result.text, {"held": result.held, **judged(result.verdict)})
     if not result.held:
         raise Findings("the audit has findings", hint="the list above says what")
+
+
+def judged(verdict: Verdict) -> dict[str, Any]:
+    """What the audit found, for JSON; times in seconds."""
+    return {
+        "findings": [asdict(finding) for finding in verdict.findings],
+        "guest_seconds_lost": round(verdict.lost(), 1),
+        "tolerance": verdict.tolerance,
+    }

@@ -6,16 +6,14 @@ Turns words of the command line into calls; decides nothing itself.
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import click
 
+from backstay.cli import lab_faults, options
 from backstay.errors import BadInput
-from backstay.lab import cli_demo
 from backstay.lab.layout import Layout
-from backstay.lab.node import ENVIRONMENT, Node
+from backstay.lab.node import Node, become
 from backstay.lab.progress import Progress
 
 
@@ -32,7 +30,8 @@ def lab() -> None:
 @click.option(
     "--source", type=click.Path(path_type=Path), help="Install Backstay in the nodes from this source tree."
 )
-def up(nodes: int, deb: Path | None, source: Path | None) -> None:
+@options.common
+def up(nodes: int, deb: Path | None, source: Path | None, output: str) -> None:
     """Build the nodes, switch them on, wait until they are a cluster (needs root)."""
     from backstay.lab import lab as the_lab
     from backstay.lab.installation import Payload
@@ -42,29 +41,34 @@ def up(nodes: int, deb: Path | None, source: Path | None) -> None:
     layout = Layout.from_environment()
     payload = Payload(deb and deb.absolute(), source and source.absolute())
     the_lab.up(layout, nodes, payload, Progress())
-    click.echo(
-        f"The lab is up in {layout.directory}. Look around: backstay lab status; backstay lab exec n1 crm_mon -1"
+    options.show(
+        output,
+        f"The lab is up in {layout.directory}. Look around: backstay lab status; backstay lab exec n1 crm_mon -1",
+        {"directory": str(layout.directory), "nodes": layout.names()},
     )
 
 
 @lab.command()
-def down() -> None:
+@options.common
+def down(output: str) -> None:
     """Remove every trace of the lab (but not the cached Debian root)."""
     from backstay.lab import lab as the_lab
 
     layout = Layout.from_environment()
     the_lab.down(layout, Progress())
-    click.echo(f"No lab is left in {layout.directory}.")
+    options.show(
+        output, f"No lab is left in {layout.directory}.", {"directory": str(layout.directory), "left": []}
+    )
 
 
 @lab.command()
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@options.common
 def status(output: str) -> None:
     """Show the nodes, their power and what the cluster says."""
     from backstay.lab import report
 
     shown = report.look(Layout.from_environment())
-    click.echo(json.dumps(shown.as_data(), indent=2) if output == "json" else shown.as_text())
+    options.show(output, shown.as_text(), shown.as_data())
 
 
 @lab.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -78,7 +82,7 @@ def exec(node: str, command: tuple[str, ...]) -> None:  # noqa: A001  (the admin
     words = command[1:] if command[0] == "--" else command
     layout = Layout.from_environment()
     layout.present(node)
-    _become(Node(layout, node).argv(words[0] if len(words) == 1 else words))
+    become(Node(layout, node).argv(words[0] if len(words) == 1 else words))
 
 
 @lab.command()
@@ -90,25 +94,20 @@ def console(node: str, lines: int, follow: bool) -> None:
     place = Layout.from_environment().node(node).console
     if not place.exists():
         raise BadInput(f"{node} has no console here", hint="backstay lab status")
-    _become(["tail", f"--lines={lines}", *(["--follow"] if follow else []), str(place)])
+    become(["tail", f"--lines={lines}", *(["--follow"] if follow else []), str(place)])
 
 
 @lab.command()
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
-def logs(folder: Path | None) -> None:
+@options.common
+def logs(folder: Path | None, output: str) -> None:
     """Collect journals, logs, CIB, Pacemaker's inputs and consoles of all nodes into FOLDER."""
     from backstay.lab import logs as collecting
 
-    click.echo(collecting.collect(Layout.from_environment(), folder))
+    collected = str(collecting.collect(Layout.from_environment(), folder))
+    options.show(output, collected, {"folder": collected})
 
 
-def _become(argv: list[str]) -> None:
-    """Replace this process, so that terminal, signals and exit code are the command's own."""
-    terminal = {"TERM": os.environ.get("TERM", "dumb")}
-    path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-    os.execvpe(argv[0], argv, ENVIRONMENT | path | terminal)
-
-
-lab.add_command(cli_demo.demo)
-lab.add_command(cli_demo.fault)
-lab.add_command(cli_demo.audit_command)
+lab.add_command(lab_faults.demo)
+lab.add_command(lab_faults.fault)
+lab.add_command(lab_faults.audit_command)
