@@ -150,6 +150,13 @@ def test_uuid_and_config_that_contradict_each_other_are_wrong_everywhere() -> No
     assert OTHER in outcome.reason
 
 
+def test_a_start_reads_the_definition_although_the_guest_is_known_to_run() -> None:
+    host = Host(obedient())
+    host.kept["web1"] = Record(UUID, "web1", 100, 1000)
+    assert starting(host).code == codes.SUCCESS
+    assert starting(host, uuid=OTHER).code == codes.NOT_CONFIGURED
+
+
 @pytest.mark.parametrize("xml", [None, b"<domain><name>"])
 def test_without_a_usable_definition_a_start_fails_in_a_way_that_passes(xml: bytes | None) -> None:
     host = Host(xml=xml)
