@@ -36,6 +36,9 @@ SHORTEST = 2.5
 """Seconds that the tolerance never goes below: five intervals of the guests. On two cores four guests that boot at
 once keep another one from the processor for up to 1.3 s, which the calm time cannot show; a restart takes five."""
 
+LONGEST = 10.0
+"""Seconds above which a tolerance hides more than it forgives: the calm time was not calm."""
+
 CLOCK_SET = 1.0
 """Seconds by which the wall clock may run apart from the monotonic one in a run: more than slewing ever does."""
 
@@ -161,7 +164,11 @@ def _calm(evidence: Evidence, calm: tuple[float, float]) -> tuple[float, float, 
             findings.append(Finding(BLIND, name, begin, text))
     if not gaps:
         return 0.0, SHORTEST, findings
-    return median(gaps), max(SHORTEST, PATIENCE * max(gaps)), findings
+    tolerance = max(SHORTEST, PATIENCE * max(gaps))
+    if tolerance > LONGEST:
+        text = f"a guest was silent for {max(gaps):.1f} s in calm time, so no silence under {tolerance:.1f} s is seen"
+        findings.append(Finding(BLIND, "calm time", begin, text))
+    return median(gaps), tolerance, findings
 
 
 def ran_twice(evidence: Evidence, name: str, heard: Sequence[Heard]) -> list[Finding]:

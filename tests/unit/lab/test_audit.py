@@ -286,6 +286,14 @@ def test_a_witness_that_stood_still_says_so():
     assert "stood still for 3.0 s until 22:14:10" in verdict.findings[0].text
 
 
+def test_a_calm_time_that_was_not_calm_is_said():
+    heard = [each for each in [*steady(WEB), *steady(DB)] if not 8 < each.at < 14]
+    verdict = audit(evidence(heard), [], CALM)
+    assert verdict.tolerance == 12.0
+    assert found(verdict) == [(BLIND, "calm time")]
+    assert "silent for 6.0 s in calm time, so no silence under 12.0 s is seen" in verdict.findings[0].text
+
+
 @pytest.mark.parametrize(("seconds", "clean"), [(-60.0, False), (60.0, False), (0.5, True)])
 def test_a_clock_that_was_set_leaves_a_hole(seconds, clean):
     heard = [
