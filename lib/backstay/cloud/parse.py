@@ -159,7 +159,8 @@ def _named(fields: Fields | None, kind: str, most: int) -> Iterator[tuple[str, P
 
 
 def _hosts(fields: Fields | None, report: Report) -> tuple[Host, ...]:
-    hosts = []
+    hosts: list[Host] = []
+    bmcs: list[Position] = []
     name_once, address_once = _Once(report, "a name"), _Once(report, "an address")
     for name, at, inner in _named(fields, "host", MOST_HOSTS):
         if names.HOST_NAME.fullmatch(name) is None:
@@ -171,9 +172,20 @@ def _hosts(fields: Fields | None, report: Report) -> tuple[Host, ...]:
         address_once.claim(
             host.address, f"the host {quote(name)}", inner.where("address"), quote(host.address)
         )
-        bmc_at = inner.where("bmc", "address")
-        address_once.claim(host.bmc.address, f"the BMC of {quote(name)}", bmc_at, quote(host.bmc.address))
+        bmcs.append(inner.where("bmc", "address"))
+    _bmcs(hosts, bmcs, address_once)
     return tuple(hosts)
+
+
+def _bmcs(hosts: list[Host], places: list[Position], host_addresses: _Once) -> None:
+    """Report a BMC that two hosts share. Two ports of one address are two BMCs: a gateway, or virtual ones."""
+    once = _Once(host_addresses.report, "an address")
+    for host, at in zip(hosts, places, strict=True):
+        address, owner = host.bmc.address, f"the BMC of {quote(host.name)}"
+        if address in host_addresses.owners:
+            host_addresses.claim(address, owner, at, quote(address))
+        else:
+            once.claim((address, host.bmc.port) if address else "", owner, at, quote(address))
 
 
 def _domain_name(name: str, at: Position, report: Report) -> None:

@@ -175,6 +175,14 @@ def test_what_is_wrong_is_said_with_its_place(old, new, said):
     assert said in problems(changed(old, new))
 
 
+def test_two_ports_of_one_address_are_two_bmcs():
+    text = changed("username: fencer,", "username: fencer, port: 6230,").replace(
+        "bmc2.example.org", "10.0.1.1"
+    )
+    bmcs = [host.bmc for host in parse(text.encode(), "c.yaml").hosts]
+    assert [(bmc.address, bmc.port) for bmc in bmcs] == [("10.0.1.1", 6230), ("10.0.1.1", 623)]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
