@@ -13,7 +13,7 @@ import time
 
 from backstay.agents.domain_definition import normal_uuid
 from backstay.agents.domain_state import RUNNING, STOPPED, monitor, probe
-from backstay.agents.domain_world import World, glance, remember, survey, unknown_for
+from backstay.agents.domain_world import World, glance, insist, remember, survey, unknown_for
 from backstay.host import libvirt
 from backstay.host.child import ask
 from backstay.host.clock import pause
@@ -151,11 +151,12 @@ def migrate_from(context: Context[DomainParameters]) -> Outcome:
 def check(context: Context[DomainParameters]) -> Outcome:
     """Probe or monitor."""
     world = world_of(context)
-    return _probe(world, context.deadline) if context.is_probe else watch(world, context.deadline)
+    return look(world, context.deadline) if context.is_probe else watch(world, context.deadline)
 
 
-def _probe(world: World, deadline: Deadline) -> Outcome:
-    seen = survey(world, deadline)
+def look(world: World, deadline: Deadline) -> Outcome:
+    """Do a probe; in doubt it takes all its time, as a failed one makes Pacemaker stop the guest where it runs well."""
+    seen = insist(world, deadline)
     if seen.truth == RUNNING:
         _remember(world, seen)
     return probe(seen)

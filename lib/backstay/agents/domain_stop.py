@@ -10,7 +10,7 @@ domain; what libvirt says about it is not asked for that. Each signal goes to th
 from __future__ import annotations
 
 from backstay.agents.domain_state import STOPPED, UNKNOWN, Seen
-from backstay.agents.domain_world import scan, survey
+from backstay.agents.domain_world import insist, scan
 from backstay.errors import BackstayError
 from backstay.host import libvirt
 from backstay.host.emulator import GO_ON, KILL, TERMINATE, is_stopped, uuid_of
@@ -30,7 +30,6 @@ ASKING = 5.0  # seconds for one question to libvirt
 TALKING = 2.0  # seconds for one conversation with an emulator
 EVERY = 0.25  # seconds between two looks at the processes
 GLANCE = 1.0  # seconds until a way that was refused is tried again, and between two looks by QMP
-UNCERTAIN = 2.0  # seconds between two looks that may say who the domain is
 BLOCKED_AFTER = 1.0  # seconds after which an emulator in D state is worth a word
 POWERED_OFF = "shutdown"  # QEMU's run state after its guest switched itself off
 
@@ -79,11 +78,7 @@ def steps(seen: Seen, answer: Answer, force: bool) -> tuple[Step, ...]:
 
 def stop(world: World, deadline: Deadline, force: bool) -> Outcome:
     """Stop the domain on this host; 0 only when no emulator of it is seen any more."""
-    seen = survey(world, deadline)
-    while seen.truth == UNKNOWN and not deadline.expired:
-        world.warn(f"{seen.where} cannot be stopped yet: {seen.trouble}")
-        world.pause(min(UNCERTAIN, deadline.left()))
-        seen = survey(world, deadline)
+    seen = insist(world, deadline)
     if seen.truth == UNKNOWN:
         return failed(f"{seen.where} cannot be stopped: {seen.trouble}")
     if seen.truth == STOPPED:

@@ -75,6 +75,7 @@ if TYPE_CHECKING:
 
 PATIENCE_READING = 5.0  # seconds for a definition to be read; a share that takes longer counts as not mounted
 PATIENCE_SCANNING = 10.0  # seconds for the arguments of all processes
+UNCERTAIN = 2.0  # seconds between two looks of which the first saw nothing certain
 LAST_LOOK = 0.5  # seconds for a look when the deadline has come; the runtime's margin covers it
 
 
@@ -148,6 +149,16 @@ def survey(world: World, deadline: Deadline, definition_first: bool = False) -> 
         assert record is not None
         identity = Identity(record.uuid, record.name)
     return scan(world, identity, deadline)
+
+
+def insist(world: World, deadline: Deadline) -> Seen:
+    """Survey until something certain is seen, or until the deadline: a share may come, a busy host may calm down."""
+    seen = survey(world, deadline)
+    while seen.truth == UNKNOWN and not deadline.expired:
+        world.warn(f"whether {seen.where} runs is not known yet: {seen.trouble}")
+        world.pause(min(UNCERTAIN, deadline.left()))
+        seen = survey(world, deadline)
+    return seen
 
 
 def scan(world: World, identity: Identity, deadline: Deadline) -> Seen:

@@ -147,7 +147,7 @@ def test_an_emulator_that_libvirt_lost_is_neither_doubled_nor_forgotten(
 
 def test_without_definition_and_record_the_uuid_says_who_it_is(host: PrivateHost, started: Path) -> None:
     host.run("rm", "-r", "/run/backstay/domain")
-    doubt = host.agent("monitor", GONE)
+    doubt = host.agent("monitor", GONE, timeout=4)
     assert doubt.code == codes.GENERIC
     assert "set uuid= or mount the share" in doubt.err
     assert host.agent("monitor", GONE, interval=10).code == codes.DEGRADED
@@ -162,7 +162,7 @@ def test_without_any_identity_absence_is_proven_by_the_records_of_the_others(
 ) -> None:
     assert host.agent("monitor", GONE, instance="db1").code == codes.NOT_RUNNING
     host.run("virsh", "create", str(host.define("mail1", 3)))
-    assert host.agent("monitor", GONE, instance="db1").code == codes.GENERIC
+    assert host.agent("monitor", GONE, instance="db1", timeout=4).code == codes.GENERIC
 
 
 def test_a_managed_save_image_is_not_restored(host: PrivateHost, config: Path) -> None:

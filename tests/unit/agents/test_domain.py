@@ -41,6 +41,20 @@ def test_a_recorded_emulator_is_seen_while_it_ends_and_while_processes_cannot_be
     assert domain_stop.stop(host.world(), host.deadline(30), False).code == codes.SUCCESS
 
 
+def test_a_probe_in_doubt_takes_its_time() -> None:
+    host = Host()
+    world, host.proc_broken = host.world(), "Resource temporarily unavailable"
+    assert domain.look(world, host.deadline(27)).code == codes.GENERIC
+    assert 1027 <= host.now < 1028
+
+    def pause(seconds: float) -> None:
+        host.now += seconds
+        host.proc_broken = ""
+
+    world.pause = pause
+    assert domain.look(world, host.deadline(27)).code == codes.NOT_RUNNING
+
+
 def test_a_pid_that_became_another_process_is_not_the_guest() -> None:
     host = Host(Guest(100, OTHER, "db1"))
     host.kept["web1"] = Record(UUID, "web1", 100, 999)
