@@ -12,13 +12,21 @@ from backstay.lab import witness
 from backstay.lab.records import BYE, RUN, UP
 
 
+PROMPT = b"(qemu) "
+
+
 def press_power_button(bench, process):
+    """By QEMU's monitor; it has taken the command when it prompts for the next one."""
     with socket.socket(socket.AF_UNIX) as monitor:
+        monitor.settimeout(30)
         monitor.connect(str(bench.monitors[process.pid]))
-        monitor.recv(4096)
+        said = b""
+        while b"(qemu) " not in said:
+            said += monitor.recv(4096)
         monitor.sendall(b"system_powerdown\n")
-        monitor.settimeout(5)
-        monitor.recv(4096)
+        said = b""
+        while b"\n(qemu) " not in said:
+            said += monitor.recv(4096)
 
 
 def test_what_the_witness_hears_is_on_the_disk(bench):
