@@ -7,7 +7,7 @@ import pytest
 
 from backstay.agents import libvirtd_heal, libvirtd_service
 from backstay.agents.libvirtd_heal import heal
-from backstay.agents.libvirtd_service import bring_down, bring_up
+from backstay.agents.libvirtd_service import bring_down, bring_up, equipped
 from backstay.host.clock import Deadline
 from backstay.host.jobs import Job
 from backstay.host.libvirtd import HEALER
@@ -22,6 +22,7 @@ from tests.unit.agents.libvirtd_fake import (
     NO_SOCKET,
     OFF,
     REFUSED,
+    RUNS,
     SILENT,
     FakeHost,
     daemon,
@@ -97,6 +98,25 @@ def test_stop_ends_healer_sockets_and_daemon() -> None:
     assert outcome.code == 0
     assert host.did == [f"stop {HEALER} libvirtd.socket libvirtd.service"]
     assert warnings == []
+
+
+def test_stop_gives_a_daemon_time_to_end_by_itself() -> None:
+    host = FakeHost(GOOD, daemons=STILL)
+    plain = host.pause
+
+    def pause(seconds: float) -> None:
+        plain(seconds)
+        if host.time > 1008:
+            host.service, host.sockets = OFF, (NO_SOCKET,)
+
+    host.pause = pause  # type: ignore[method-assign]
+    assert down(host) == (Outcome(0, "libvirtd and its sockets are stopped"), [])
+
+
+@pytest.mark.parametrize(("service", "code"), [(RUNS, 0), (OFF, 0), (ABSENT, 5)])
+def test_what_the_agent_needs_is_libvirtd(service: Unit, code: int) -> None:
+    host = FakeHost(GOOD, service=service)
+    assert equipped(host, Deadline(10.0, host.now)).code == code  # type: ignore[arg-type]
 
 
 def test_stop_kills_a_daemon_that_does_not_end() -> None:
