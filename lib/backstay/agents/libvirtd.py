@@ -5,7 +5,7 @@ Decides what Pacemaker is told. The recurring monitor heals: it starts a healer 
 (190) while that may still succeed. Only then, and only when another host is known to be healthy, it says "failed",
 so that the guests leave. Nothing else heals: not a probe, not a forced check, not start or stop.
 
-Never says "failed" in a probe, never fails a stop (that would have the host fenced while its guests run well), and
+Never says "failed" in a probe for what libvirtd does, never fails a stop (that would have the host fenced while its guests run well), and
 never touches a guest.
 """
 
@@ -58,8 +58,8 @@ class LibvirtdParameters(Parameters):
         longdesc="""leave: the monitor fails, and the guests that are colocated with this resource leave the host by
         an orderly stop. fence: the monitor fails as well, for configurations that say on-fail=fence there. degrade:
         the monitor says degraded (190) for as long as it lasts. In every case the monitor fails only when another
-        host in the same partition says that its libvirtd is healthy: what breaks on all hosts at once must not
-        move or fence anything.""",
+        host that is online and in neither standby nor maintenance says that its libvirtd is healthy: what breaks on
+        all hosts at once must not move or fence anything.""",
     )
 
 
