@@ -12,9 +12,6 @@ from backstay.lab import witness
 from backstay.lab.records import BYE, RUN, UP
 
 
-PROMPT = b"(qemu) "
-
-
 def press_power_button(bench, process):
     """By QEMU's monitor; it has taken the command when it prompts for the next one."""
     with socket.socket(socket.AF_UNIX) as monitor:

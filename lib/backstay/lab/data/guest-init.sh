@@ -38,7 +38,8 @@ exec 3<>/event
 for device in /sys/class/input/event*; do
     read -r name <"$device/device/name"
     [ "$name" = "Power Button" ] || continue
-    { dd if="/dev/input/${device##*/}" of=/dev/null bs=24 count=1 status=none; echo off >&3; } &
+    exec 4<"/dev/input/${device##*/}" # the kernel keeps the events from here on
+    { dd of=/dev/null bs=24 count=1 status=none <&4; echo off >&3; } &
 done
 
 record up
