@@ -9,11 +9,11 @@ import time
 import pytest
 
 from backstay.host.clock import pause
-from backstay.lab import chronicle, evidence, summary
+from backstay.lab import chronicle, evidence, stage, summary
 from backstay.lab.audit import audit
 from backstay.lab.bmc import journal
 from backstay.lab.demo import CALM_SECONDS, period
-from backstay.lab.faults import catalogue
+from backstay.lab.faults import catalogue, ledger
 from backstay.lab.furnish import furnish
 from backstay.lab.performance import perform, settle
 from backstay.lab.progress import Progress
@@ -118,6 +118,46 @@ def test_no_guest_starts_elsewhere_while_its_host_is_not_proven_dead(cloud):
     assert wait(cloud.stage, everybody_speaks, PATIENCE, "the guests to run elsewhere", tell) == ""
     catalogue.heal(cloud.lab.layout, "cut-network", host)
     assert settle(cloud.stage, tell) == ""
+
+
+SEEN_BY = {
+    "fill-datastore": "df --output=avail /srv/datastore | tail -1 | grep -qx ' *0'",
+    "drop-bmc": "! timeout 20 fence_backstay_ipmi {bmc} -o status",
+    "refuse-power-off": "timeout 60 fence_backstay_ipmi {bmc} -o off 2>&1 | grep -q 0xd4",
+}
+
+
+@pytest.mark.parametrize("name", SEEN_BY)
+def test_a_fault_is_seen_while_it_is_in_force_and_gone_when_it_was_healed(cloud, name):
+    host = cloud.stage.hosts()[-1]
+    bmc = f"-a {cloud.lab.layout.node(host).bmc_address} -l fencer --password-file /etc/backstay/bmc.password"
+    look = SEEN_BY[name].format(bmc=bmc)
+    where = cloud.lab.node(host)
+    catalogue.inject(cloud.lab.layout, name, host)
+    catalogue.inject(cloud.lab.layout, name, host)
+    assert where.run(look, timeout=90).ok
+    assert (name, host) in ledger.active(ledger.read(cloud.lab.layout))
+    catalogue.heal(cloud.lab.layout, name, host)
+    catalogue.heal(cloud.lab.layout, name, host)
+    if name != "refuse-power-off":  # to look again would now power the host off
+        assert not where.run(look, timeout=90).ok
+    assert ledger.active(ledger.read(cloud.lab.layout)) == ()
+
+
+def test_a_killed_guest_is_started_again_and_nothing_else_happens(cloud):
+    host = cloud.stage.busiest()
+    begin = time.monotonic()
+    catalogue.inject(cloud.lab.layout, "kill-guest", host)
+    catalogue.heal(cloud.lab.layout, "kill-guest", host)
+    pause(stage.FRESH)
+    assert settle(cloud.stage, tell) == ""
+    deeds = [
+        deed
+        for deed in evidence.collect(cloud.lab.layout, cloud.stage.guests, begin, 0).deeds
+        if deed.at > begin
+    ]
+    assert [deed.operation for deed in deeds] == ["stop", "start"]
+    assert len({deed.resource for deed in deeds}) == 1
 
 
 @pytest.mark.parametrize(
