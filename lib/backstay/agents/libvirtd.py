@@ -5,8 +5,8 @@ Decides what Pacemaker is told. The recurring monitor heals: it starts a healer 
 (190) while that may still succeed. Only then, and only when another host is known to be healthy, it says "failed",
 so that the guests leave. Nothing else heals: not a probe, not a forced check, not start or stop.
 
-Never says "failed" in a probe for what libvirtd does, never fails a stop (that would have the host fenced while its guests run well), and
-never touches a guest.
+Never says "failed" in a probe for what libvirtd does, never fails a stop (that would have the host fenced while its
+guests run well), and never touches a guest.
 """
 
 from __future__ import annotations
