@@ -42,8 +42,8 @@ SETTINGS = {"--migrateuri": "migrate_uri", "--listen-address": "listen_address",
 NUMBERS = ("bandwidth",)
 RESERVE = 0.15  # part of the budget that is kept for cancelling and looking
 LEAST, MOST = 2.0, 20.0  # seconds: bounds of that reserve
-# seconds in which the emulator disappears after libvirt said that the guest has left: freeing hundreds of gigabytes takes
-# some, and a migration that is called failed makes Pacemaker stop the guest where it has arrived
+# seconds in which the emulator disappears after libvirt said that the guest has left: freeing hundreds of gigabytes
+# takes some, and a migration that is called failed makes Pacemaker stop the guest where it has arrived
 DEPARTURE = 30.0
 
 
