@@ -34,4 +34,4 @@ def render(file: str, out: Path | None, explain: bool, directories_: tuple[Path,
         counts = {"hosts": len(cloud.hosts), "domains": len(cloud.domains)}
         options.print_json({"file": file, "out": str(out) if out else None, **counts, "cib": text})
     elif out is None:
-        click.get_binary_stream("stdout").write(data)
+        click.echo(data, nl=False)

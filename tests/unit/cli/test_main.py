@@ -94,9 +94,9 @@ def test_an_interrupt_ends_with_130(backstay, verb, error):
         (("rendr",), "there is no verb rendr (did you mean render?)"),
         (("zzz",), "there is no verb zzz\n"),
         (("render",), "Missing argument 'FILE'"),
-        (("render", "--explian", "x"), "No such option: --explian"),
+        (("render", "--explian", "x"), "--explian"),
         (("render", "--output", "yaml", "x"), "'yaml' is not one of 'text', 'json'"),
-        (("--nothing",), "No such option: --nothing"),
+        (("--nothing",), "--nothing"),
     ],
 )
 def test_wrong_usage_ends_with_2(backstay, words, said):
