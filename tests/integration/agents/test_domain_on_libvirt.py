@@ -135,7 +135,7 @@ def test_an_emulator_that_libvirt_lost_is_neither_doubled_nor_forgotten(
     host.signal_libvirtd(signal.SIGKILL)
     host.run("rm", "/run/libvirt/qemu/web1.xml")
     host.start_libvirtd()
-    start = host.agent("start", started, timeout=15)
+    start = host.agent("start", started, timeout=8)
     assert start.code == codes.GENERIC
     assert f"pid {pid[0]}" in start.err
     assert host.emulators() == pid
