@@ -12,6 +12,7 @@ import click
 
 from backstay.cli import lab_faults, options
 from backstay.errors import BadInput
+from backstay.lab.circumstances import the_lab
 from backstay.lab.layout import Layout
 from backstay.lab.node import Node, become
 from backstay.lab.progress import Progress
@@ -33,14 +34,14 @@ def lab() -> None:
 @options.common
 def up(nodes: int, deb: Path | None, source: Path | None, output: str) -> None:
     """Build the nodes, switch them on, wait until they are a cluster (needs root)."""
-    from backstay.lab import lab as the_lab
+    from backstay.lab import lab as whole
     from backstay.lab.installation import Payload
 
     if deb and source:
         raise BadInput("--deb and --source exclude each other")
     layout = Layout.from_environment()
     payload = Payload(deb and deb.absolute(), source and source.absolute())
-    the_lab.up(layout, nodes, payload, Progress())
+    whole.up(layout, nodes, payload, Progress())
     options.show(
         output,
         f"The lab is up in {layout.directory}. Look around: backstay lab status; backstay lab exec n1 crm_mon -1",
@@ -52,10 +53,10 @@ def up(nodes: int, deb: Path | None, source: Path | None, output: str) -> None:
 @options.common
 def down(output: str) -> None:
     """Remove every trace of the lab (but not the cached Debian root)."""
-    from backstay.lab import lab as the_lab
+    from backstay.lab import lab as whole
 
-    layout = Layout.from_environment()
-    the_lab.down(layout, Progress())
+    layout = the_lab()
+    whole.down(layout, Progress())
     options.show(
         output, f"No lab is left in {layout.directory}.", {"directory": str(layout.directory), "left": []}
     )
@@ -67,7 +68,7 @@ def status(output: str) -> None:
     """Show the nodes, their power and what the cluster says."""
     from backstay.lab import report
 
-    shown = report.look(Layout.from_environment())
+    shown = report.look(the_lab())
     options.show(output, shown.as_text(), shown.as_data())
 
 
@@ -80,7 +81,7 @@ def exec(node: str, command: tuple[str, ...]) -> None:  # noqa: A001  (the admin
     A single word goes to a shell in the node, several are run as they are.
     """
     words = command[1:] if command[0] == "--" else command
-    layout = Layout.from_environment()
+    layout = the_lab()
     layout.present(node)
     become(Node(layout, node).argv(words[0] if len(words) == 1 else words))
 
@@ -91,7 +92,7 @@ def exec(node: str, command: tuple[str, ...]) -> None:  # noqa: A001  (the admin
 @click.option("--follow", is_flag=True, help="Go on until interrupted.")
 def console(node: str, lines: int, follow: bool) -> None:
     """Show what NODE printed on its console; a shell in it is: backstay lab exec NODE bash"""
-    place = Layout.from_environment().node(node).console
+    place = the_lab().node(node).console
     if not place.exists():
         raise BadInput(f"{node} has no console here", hint="backstay lab status")
     become(["tail", f"--lines={lines}", *(["--follow"] if follow else []), str(place)])
@@ -104,7 +105,7 @@ def logs(folder: Path | None, output: str) -> None:
     """Collect journals, logs, CIB, Pacemaker's inputs and consoles of all nodes into FOLDER."""
     from backstay.lab import logs as collecting
 
-    collected = str(collecting.collect(Layout.from_environment(), folder))
+    collected = str(collecting.collect(the_lab(), folder))
     options.show(output, collected, {"folder": collected})
 
 

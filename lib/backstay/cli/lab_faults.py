@@ -15,6 +15,7 @@ import click
 from backstay.cli import options
 from backstay.errors import Findings
 from backstay.lab.audit import Verdict
+from backstay.lab.circumstances import the_lab
 from backstay.lab.layout import Layout
 from backstay.lab.progress import Progress
 
@@ -62,7 +63,7 @@ def fault(name: str | None, host: str | None, *, heal: bool, output: str) -> Non
     """Break HOST with the fault NAME; without arguments list the faults and those in force."""
     from backstay.lab.faults import catalogue, ledger
 
-    layout = Layout.from_environment()
+    layout = the_lab() if name or heal else Layout.from_environment()
     if name and host:
         verb, entry = ("healed", catalogue.heal) if heal else ("injected", catalogue.inject)
         entry(layout, name, host)
@@ -87,7 +88,7 @@ def audit_command(output: str) -> None:
     """Judge what happened since the cloud was built: ran twice, lost, silent, needless."""
     from backstay.lab.review import review
 
-    result = review(Layout.from_environment())
+    result = review(the_lab())
     options.show(output, result.text, {"held": result.held, **judged(result.verdict)})
     if not result.held:
         raise Findings("the audit has findings", hint="the list above says what")

@@ -45,6 +45,16 @@ def check(layout: Layout) -> None:
         look(layout)
 
 
+def the_lab() -> Layout:
+    """The lab of this environment, for a verb that looks into it; CannotAsk when it is not the caller's."""
+    layout = Layout.from_environment()
+    if layout.directory.exists() and os.geteuid() != 0:
+        raise CannotAsk(
+            f"the lab in {layout.directory} belongs to root, who alone can look into it", hint="use sudo"
+        )
+    return layout
+
+
 def _root(_: Layout) -> None:
     if os.geteuid() != 0:
         raise CannotAsk(

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backstay.errors import BackstayError, CannotAsk
+from backstay.errors import BackstayError, BadInput, CannotAsk
 from backstay.host.process import run
 from backstay.lab import report
 from backstay.lab.layout import Layout, NodeLayout
@@ -41,12 +41,16 @@ ASKED = {
 def collect(layout: Layout, folder: Path | None = None) -> Path:
     """Collect everything into `folder` (default: a new one below the cache) and return it.
 
-    What cannot be had is missing in the folder and named in its file `missing.txt`. CannotAsk when there is no lab.
+    What cannot be had is missing in the folder and named in its file `missing.txt`. CannotAsk when there is no lab,
+    BadInput when there can be no such folder.
     """
     if not layout.names():
         raise CannotAsk(f"there is no lab in {layout.directory}", hint="backstay lab up")
     folder = folder or layout.cache / "logs" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S.%f")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be made: {error.strerror}", hint="name another folder") from error
     missing: list[str] = []
     for name in layout.names():
         missing += _node(layout, name, folder / name)

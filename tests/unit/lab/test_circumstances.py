@@ -32,6 +32,15 @@ def test_not_root(monkeypatch: Patch, tmp_path: Path) -> None:
     assert "needs root" in str(said(circumstances._root, tmp_path))
 
 
+def test_a_lab_is_roots_alone(monkeypatch: Patch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BACKSTAY_LAB", str(tmp_path))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(BackstayError, match="belongs to root"):
+        circumstances.the_lab()
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert circumstances.the_lab().directory == tmp_path
+
+
 @pytest.mark.parametrize("tool", circumstances.TOOLS)
 def test_a_missing_tool_names_its_package(monkeypatch: Patch, tmp_path: Path, tool: str) -> None:
     monkeypatch.setattr(shutil, "which", lambda name, path: None if name == tool else f"/usr/bin/{name}")
