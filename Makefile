@@ -2,6 +2,8 @@
 # Every target installs what it needs itself and may be run again; `make help` lists them.
 
 PYTEST := .venv/bin/pytest --durations=15
+# The integration tests mostly wait, each file for its own processes; the lab is one for all.
+AT_ONCE := -n 3 --dist loadfile
 # For `make demo ARGS=--keep` and `make test ARGS="-k domain"`.
 ARGS ?=
 
@@ -19,7 +21,8 @@ demo-before: ready-for-lab ## the same faults with today's agents, to compare
 	@deb=$$(scripts/build-deb) && .venv/bin/backstay lab demo --before --deb "$$deb" $(ARGS)
 
 test: ready-for-lab ## all tests: unit, integration and the lab
-	@$(PYTEST) tests/unit tests/lint tests/integration tests/lab $(ARGS)
+	@$(PYTEST) $(AT_ONCE) tests/unit tests/lint tests/integration $(ARGS)
+	@$(PYTEST) tests/lab $(ARGS)
 
 test-full: test demo demo-before ## all tests, then both demos
 
@@ -30,7 +33,7 @@ lint: venv ## only the linters and house rules
 	@$(PYTEST) tests/lint tests/unit/style $(ARGS)
 
 integration: ready ## the tests with real tools, without a lab
-	@$(PYTEST) tests/integration $(ARGS)
+	@$(PYTEST) $(AT_ONCE) tests/integration $(ARGS)
 
 lab-test: ready-for-lab ## the tests on the cluster in a box
 	@$(PYTEST) tests/lab $(ARGS)
