@@ -16,6 +16,7 @@ from backstay.lab.circumstances import the_lab
 from backstay.lab.layout import Layout
 from backstay.lab.node import Node, become
 from backstay.lab.progress import Progress
+from backstay.lab.wording import myself
 
 
 @click.group()
@@ -42,9 +43,10 @@ def up(nodes: int, deb: Path | None, source: Path | None, output: str) -> None:
     layout = Layout.from_environment()
     payload = Payload(deb and deb.absolute(), source and source.absolute())
     whole.up(layout, nodes, payload, Progress())
+    me = f"{myself()} lab"
     options.show(
         output,
-        f"The lab is up in {layout.directory}. Look around: backstay lab status; backstay lab exec n1 crm_mon -1",
+        f"The lab is up in {layout.directory}. Look around: {me} status; {me} exec n1 crm_mon -1",
         {"directory": str(layout.directory), "nodes": layout.names()},
     )
 

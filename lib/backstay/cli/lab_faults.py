@@ -18,6 +18,7 @@ from backstay.lab.audit import Verdict
 from backstay.lab.circumstances import the_lab
 from backstay.lab.layout import Layout
 from backstay.lab.progress import Progress
+from backstay.lab.wording import myself
 
 
 @click.command()
@@ -45,9 +46,10 @@ def demo(
     stories = [{"name": act.story.name, "problem": act.problem} for act in result.acts]
     options.show(output, result.text, {"held": result.held, "stories": stories, **judged(result.verdict)})
     if keep:
+        me = f"{myself()} lab"
         click.echo(
-            "\nThe cluster is still up. Look around: backstay lab status; backstay lab exec n1 crm_mon -1;"
-            "\nbreak something: backstay lab fault; remove it: backstay lab down",
+            f"\nThe cluster is still up. Look around: {me} status; {me} exec n1 crm_mon -1;"
+            f"\nbreak something: {me} fault; remove it: {me} down",
             err=output == "json",
         )
     if not result.held and not before:

@@ -17,6 +17,7 @@ from backstay.errors import CannotAsk, Refused
 from backstay.host.process import run
 from backstay.lab import network, overlay
 from backstay.lab.layout import BMC_PORT, BRIDGE, SUBNET, Layout
+from backstay.lab.wording import myself
 
 GIB = 1 << 30
 NEEDED_MEMORY = 4 * GIB
@@ -92,7 +93,7 @@ def _no_other_lab(layout: Layout) -> None:
     if owner or layout.names():
         where = owner or str(layout.directory)
         raise Refused(
-            f"a lab is there already, in {where}", hint=f"remove it: BACKSTAY_LAB={where} backstay lab down"
+            f"a lab is there already, in {where}", hint=f"remove it: BACKSTAY_LAB={where} {myself()} lab down"
         )
 
 
