@@ -50,8 +50,8 @@ def perform(stage: Stage, story: Story, tell: Tell) -> Act:
     pause(story.hold)
     mended = "; ".join(filter(None, (mend(stage, story.fault, host, tell) for host in hosts)))
     healed = time.monotonic()
-    problem = problem or mended or settle(stage, tell)
-    return Act(story, scene, begin, seen, healed, time.monotonic(), problem)
+    settled = settle(stage, tell)  # also after a bad end: the next story begins with a whole cloud
+    return Act(story, scene, begin, seen, healed, time.monotonic(), problem or mended or settled)
 
 
 def mend(stage: Stage, fault: str, host: str, tell: Tell) -> str:
