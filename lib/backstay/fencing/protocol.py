@@ -9,6 +9,7 @@ A traceback goes to the system log, without the secrets that the agent was given
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import IO, NoReturn
@@ -19,6 +20,7 @@ from backstay.fencing.agent import FAILED, FenceAgent
 from backstay.fencing.parameters import Values
 
 METADATA = ("metadata", "meta-data")
+ERROR = 3  # the syslog priority of a traceback
 
 
 class Conversation:
@@ -147,11 +149,10 @@ def one_line(text: str) -> str:
 
 
 def to_system_log(name: str, line: str) -> None:
-    """One line of a traceback, as an error of the daemon facility."""
-    import syslog
+    """One line of a traceback, as an error; a log daemon that hangs must not hold up a fencing."""
+    from backstay.host.syslog import send
 
-    syslog.openlog(name, syslog.LOG_PID, syslog.LOG_DAEMON)
-    syslog.syslog(syslog.LOG_ERR, line)
+    send(ERROR, f"{name}[{os.getpid()}]", line)
 
 
 def keep_secrets_out_of_cores() -> None:

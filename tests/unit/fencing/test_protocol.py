@@ -269,3 +269,15 @@ def test_a_busy_bmc_is_asked_again_by_a_monitor(with_bmc):
 def test_quiet_and_verbose(with_bmc):
     assert with_bmc(Bmc(ON), "action=status\nquiet=1\n").out == ""
     assert with_bmc(Bmc(ON), "action=status\n").out == "Status: ON\n"
+
+
+def test_a_traceback_goes_to_a_log_that_nobody_waits_for(monkeypatch):
+    from backstay.fencing import protocol
+    from backstay.host import syslog
+
+    sent = []
+    monkeypatch.setattr(syslog, "send", lambda priority, tag, text: sent.append((priority, tag, text)))
+    protocol.to_system_log("fence_backstay_ipmi", "Traceback")
+    ((priority, tag, text),) = sent
+    assert (priority, text) == (3, "Traceback")
+    assert tag.startswith("fence_backstay_ipmi[")
