@@ -24,7 +24,7 @@ from backstay.lab.stage import Look, Stage, both, everybody_speaks
 from backstay.lab.stories import STORIES, Scene, Story
 
 NODES = 3
-CALM_SECONDS = 15.0
+CALM_SECONDS = 12.0
 """Without faults, to learn how regularly the guests speak on this machine today."""
 
 WATCHED_SECONDS = 120.0

@@ -7,7 +7,9 @@ BMC are still reached, as on a machine with a separate management network.
 
 from __future__ import annotations
 
+from backstay.host.clock import Deadline, TimedOut, until
 from backstay.lab import network, power
+from backstay.lab.bmc.chassis import FIRMWARE
 from backstay.lab.faults.fault import Fault
 from backstay.lab.node import Node
 
@@ -17,7 +19,11 @@ def _cut(node: Node) -> None:
 
 
 def _boot(node: Node) -> None:
-    power.boot(node.layout, node.name)
+    """Switch on a host that nobody fenced; one that was fenced is left to its BMC, which takes its time for a reason."""
+    try:
+        until(lambda: power.is_on(node.layout, node.name) or None, Deadline(FIRMWARE + 3.0))
+    except TimedOut:
+        power.boot(node.layout, node.name)
 
 
 def _detach(node: Node) -> None:
