@@ -19,7 +19,7 @@ def _cut(node: Node) -> None:
 
 
 def _boot(node: Node) -> None:
-    """Switch on a host that nobody fenced; one that was fenced is left to its BMC, which takes its time for a reason."""
+    """Switch on a host that nobody fenced; a fenced one is left to its BMC, which takes its time for a reason."""
     try:
         until(lambda: power.is_on(node.layout, node.name) or None, Deadline(FIRMWARE + 3.0))
     except TimedOut:
