@@ -7,9 +7,10 @@ Everything comes from evidence that somebody wrote down when it happened; nothin
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,8 +34,12 @@ SAID_BY_SYSTEMD = {
 }
 """What systemd says about a service that dies, and how the timeline says it."""
 
-LOOP = 10.0
-"""Seconds within which systemd's repetitions are one story: a binary that ends at once is tried five times."""
+LOOP = 15.0
+"""Seconds within which the next of systemd's or the healer's attempts at the same thing belongs to the same story."""
+
+FOR_SECONDS = re.compile(r", for \d+ s")
+ANSWERS = "answers again"
+GIVEN_UP = SAID_BY_SYSTEMD["Start request repeated too quickly"]
 
 NOTICE = 5
 """The least important syslog priority that belongs into a timeline."""
@@ -81,7 +86,7 @@ def of_bmc(lines: Iterable[Mapping[str, Any]]) -> list[Event]:
             code = f", refused with code {line['code']:#04x}" if line.get("code") else ""
             text = f"power {command} asked for by {line.get('user', '?')}{code}"
         elif event == "chassis":
-            text = f"power {command} done"
+            text = "power is given; the firmware starts" if command == "power" else f"power {command} done"
         elif event == "failed":
             text = f"power: {command}"
         else:
@@ -155,16 +160,21 @@ def _systemd(message: str) -> str:
 def merge(*parts: Iterable[Event], begin: float, end: float) -> tuple[Event, ...]:
     """All events from `begin` to `end` in the order of time, without what somebody only says again.
 
-    An agent that repeats or quotes itself is heard once, with its longest words; so is systemd's restart loop.
+    An agent that repeats or quotes itself is heard once, with its longest words, and so is one that only says how
+    long it has been so; so are systemd's restart loop and the healer's next attempt at the same.
     """
     ordered = sorted((e for part in parts for e in part if begin <= e.at <= end), key=lambda e: e.at)
     kept: list[Event] = []
+    latest: dict[Event, float] = {}
     for event in ordered:
         said = [e for e in kept if (e.host, e.who) == (event.host, event.who)]
-        if event.who == SYSTEMD and any(e.text == event.text and event.at - e.at < LOOP for e in said):
-            continue
+        if event.who in (SYSTEMD, HEALER) and ANSWERS not in event.text:
+            key = replace(event, at=0)
+            before, latest[key] = latest.get(key), event.at
+            if before is not None and event.at - before < LOOP:
+                continue
         if event.who == AGENT and said:
-            if said[-1].text == event.text:
+            if FOR_SECONDS.sub("", said[-1].text) == FOR_SECONDS.sub("", event.text):
                 continue
             if said[-1].text in event.text and event.at - said[-1].at < 1:
                 kept.remove(said[-1])
@@ -192,14 +202,15 @@ def healed_by(events: Iterable[Event]) -> str:
     """Who mended what one fault broke, from its events.
 
     Backstay when its healer made libvirtd answer again; Pacemaker when a guest spoke again (elsewhere, or anew);
-    systemd when its restart of libvirtd was its last word; else the hand that took the fault away, else nobody.
+    systemd when its restart of libvirtd was its last word and it never gave up; else the hand that took the fault
+    away, else nobody.
     """
     ordered = sorted(events, key=lambda e: e.at)
-    if any(e.who == HEALER and "answers again" in e.text for e in ordered):
+    if any(e.who == HEALER and ANSWERS in e.text for e in ordered):
         return "Backstay"
     if any(e.who == GUEST and "speaks again" in e.text for e in ordered):
         return "Pacemaker"
-    last = [e for e in ordered if e.who == SYSTEMD][-1:]
-    if last and last[0].text == SAID_BY_SYSTEMD["Scheduled restart job"]:
+    systemd = [e.text for e in ordered if e.who == SYSTEMD]
+    if systemd[-1:] == [SAID_BY_SYSTEMD["Scheduled restart job"]] and GIVEN_UP not in systemd:
         return "systemd"
     return "by hand" if any(e.who == FAULT and "taken away" in e.text for e in ordered) else "nobody"

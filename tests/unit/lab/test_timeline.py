@@ -181,6 +181,20 @@ def test_a_restart_loop_is_one_story():
     ]
 
 
+def test_who_only_says_for_how_long_says_nothing_new():
+    said = [
+        Event(t, "n1", AGENT, f"libvirtd hangs{since}; healing it")
+        for t, since in ((1, ""), (6, ", for 5 s"))
+    ]
+    assert merge(said, begin=0, end=99) == (said[0],)
+
+
+def test_the_healers_attempts_at_the_same_thing_are_one():
+    tries = [Event(t, "n1", HEALER, "starting libvirtd") for t in (1, 11, 21, 50)]
+    answers = [Event(t, "n1", HEALER, "libvirtd answers again") for t in (22, 30)]
+    assert [e.at for e in merge(tries, answers, begin=0, end=99)] == [1, 22, 30, 50]
+
+
 def test_an_agent_that_quotes_itself_is_heard_with_its_longer_words():
     said = [
         Event(1.0, "n1", AGENT, "libvirtd hangs"),
@@ -200,6 +214,7 @@ AWAY = Event(90, "n1", FAULT, "x taken away by hand")
         ([*systemd_says(*LOOPING[:2]), AWAY], "systemd"),
         ([*systemd_says(*LOOPING), AWAY], "by hand"),
         ([*systemd_says(*LOOPING[:6]), AWAY], "by hand"),
+        ([*systemd_says(*LOOPING, (21.0, LOOPING[1][1])), AWAY], "by hand"),
         ([*systemd_says(*LOOPING), Event(30, "n2", GUEST, "web1 speaks again after 9 s"), AWAY], "Pacemaker"),
         ([Event(1, "n1", CLUSTER, "start libvirtd"), AWAY], "by hand"),
         ([Event(1, "n1", FAULT, "x injected")], "nobody"),
