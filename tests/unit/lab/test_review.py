@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from backstay.lab import records
+from backstay.lab import demo, records, review
 from backstay.lab.audit import NOTHING
 from backstay.lab.faults.ledger import INJECTED, Entry
 from backstay.lab.records import Heard, Record
@@ -61,3 +61,7 @@ def test_a_guest_that_was_silent_before_the_fault_was_not_there():
 def test_a_fault_without_a_story_justifies_nothing():
     (period,) = derive([injected("drop-bmc", "n3", 100.0)], speaking(99.0), GUESTS, 300.0)
     assert period.expected == NOTHING
+
+
+def test_a_demo_that_was_kept_can_be_judged_again():
+    assert review.CALM_SECONDS < demo.CALM_SECONDS
