@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The lab takes no address that the machine's own network has, seen in a network namespace of its own."""
+"""The lab takes no address and no port that the machine itself uses, seen in a network namespace of its own."""
 
 from __future__ import annotations
 
@@ -35,3 +35,22 @@ def test_a_network_that_the_machine_is_in(repository, network, in_the_way):
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode != 0) == in_the_way, done.stderr
     assert ("10.77.0.0/24, which the lab needs, are in use here" in done.stderr) == in_the_way
+
+
+PORT = """
+import socket
+from pathlib import Path
+from backstay.lab import circumstances
+from backstay.lab.layout import Layout
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+    circumstances._ports(Layout(Path("/nonexistent"), Path("/nonexistent")))
+    other.bind(("127.0.0.1", 623))
+    circumstances._ports(Layout(Path("/nonexistent"), Path("/nonexistent")))
+"""
+
+
+def test_a_port_that_somebody_else_has(repository):
+    script = 'ip link set lo up && PYTHONPATH="$1" exec "$2" -c "$3"'
+    argv = ["unshare", "--net", "/bin/sh", "-ec", script, "sh", str(repository / "lib"), sys.executable, PORT]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert "UDP port 623, where the lab's BMCs answer, is in use" in done.stderr
