@@ -101,6 +101,30 @@ def test_no_network(repository, tmp_path):
     assert any("again in" in line for line in said)
 
 
+@pytest.mark.parametrize("apt_ends_with", [0, 100])
+def test_daemons_that_come_along_are_not_started(repository, tmp_path, apt_ends_with):
+    """Debian starts what it installs; a machine that carries a lab shall be no cluster. Tried with stand-ins."""
+    log, new = tmp_path / "log", tmp_path / "installed"
+    stand_ins = {
+        "/usr/bin/apt-get": f"echo apt-get >>{log}; touch {new}; exit {apt_ends_with}",
+        "/usr/bin/systemctl": f'[ "$1" = cat ] && {{ [ "$2" = logd.service ] || [ -e {new} ]; exit; }}; echo "$@" >>{log}',
+    }
+    covers = [lay_over(tmp_path, "hello # missing here\n", "scripts/packages.txt")]
+    for number, (target, script) in enumerate(stand_ins.items()):
+        cover = tmp_path / f"stand-in-{number}"
+        cover.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        cover.chmod(0o755)
+        covers.append(f"mount --bind {cover} {target}")
+    booted = "mount -t tmpfs none /run/systemd; mkdir /run/systemd/system; sleep() { :; }; export -f sleep"
+    code, _ = setup(repository, "packages", before="\n".join([*covers, booted]))
+    assert code == (3 if apt_ends_with else 0)
+    did = [line for line in log.read_text().splitlines() if line != "apt-get"]
+    daemons = "corosync.service pacemaker.service pacemaker_remote.service"
+    assert did[:2] == [f"mask --runtime --quiet {daemons}", f"unmask --runtime --quiet {daemons}"]
+    assert did[2:] == [f"disable --quiet {daemon}" for daemon in daemons.split()]
+    assert "apt-get" in log.read_text().partition(did[0])[2].partition(did[1])[0]
+
+
 def test_an_unknown_part(repository):
     code, said = setup(repository, "nonsense")
     assert (code, len(said)) == (2, 1)
