@@ -127,8 +127,14 @@ class Verdict:
         return sum(silence.lost for silence in (self.silences if silences is None else silences))
 
     def during(self, period: Period) -> tuple[Silence, ...]:
-        """The silences that belong to a period: those that end in it, for they may begin just before the fault."""
-        return tuple(silence for silence in self.silences if period.begin < silence.end <= period.end)
+        """The silences that belong to a period: those that are noticed in it, however long they last.
+
+        They begin with the last record, which may be just before the fault.
+        """
+        return tuple(s for s in self.silences if period.begin < self._noticed(s) <= period.end)
+
+    def _noticed(self, silence: Silence) -> float:
+        return min(silence.end, silence.begin + self.tolerance)
 
 
 def audit(evidence: Evidence, periods: Sequence[Period], calm: tuple[float, float]) -> Verdict:

@@ -20,6 +20,8 @@ from backstay.lab.audit import (
     SILENT,
     Evidence,
     Period,
+    Silence,
+    Verdict,
     audit,
 )
 from backstay.lab.records import Heard, Record, Stall
@@ -311,3 +313,13 @@ def test_findings_come_in_the_order_of_time():
     assert [finding.at for finding in verdict.findings] == sorted(finding.at for finding in verdict.findings)
     assert [finding.kind for finding in verdict.findings] == [NEEDLESS, NEEDLESS, RAN_TWICE]
     assert audits.RAN_TWICE in found(verdict)[2]
+
+
+def test_a_silence_belongs_to_the_fault_that_began_it():
+    first, second = Period("first", 100, 200), Period("second", 200, 300)
+    before_the_fault = Silence("web1", 99.6, 105.0, 4.9, "n1", "n2")
+    long = Silence("db1", 150.0, 280.0, 129.5, "n1", "n2")
+    short = Silence("db2", 199.8, 201.5, 1.2, "n1", "n1")
+    verdict = Verdict((), (before_the_fault, long, short), 0.5, 2.5)
+    assert verdict.during(first) == (before_the_fault, long)
+    assert verdict.during(second) == (short,)
