@@ -138,7 +138,9 @@ def _build(target: Path, log: Path, progress: Progress) -> None:
                 pipe.write(mirrors)
             _follow(builder, log, progress)
         finally:
-            _end(builder)
+            if builder.poll() is None:
+                progress.step("ending the builder, which takes its mounts away (up to half a minute)")
+                _end(builder)
     if builder.returncode != 0:
         raise CannotAsk(f"the Debian root could not be built: {_last(log)}", hint=f"the whole log is {log}")
 
@@ -163,8 +165,6 @@ def _last(log: Path) -> str:
 
 def _end(builder: subprocess.Popen[str]) -> None:
     """The builder unmounts what it mounted when it is asked to end; killed only when it does not."""
-    if builder.poll() is not None:
-        return
     builder.send_signal(signal.SIGTERM)
     try:
         builder.wait(30)
