@@ -11,6 +11,7 @@ from pathlib import Path
 
 from backstay.errors import CannotAsk
 from backstay.host.process import Completed, run
+from backstay.lab import mounts
 from backstay.lab.layout import BRIDGE, GATEWAY, MOST_NODES, PREFIX, Layout, NodeLayout, node_names
 
 SECONDS = 20.0
@@ -21,6 +22,8 @@ NAMESPACES = Path("/run/netns")
 def create(layout: Layout, names: Sequence[str]) -> None:
     """Make the bridge, with the machine's own address and one for each BMC; the alias says whose it is."""
     addresses = [GATEWAY, *(layout.node(name).bmc_address for name in names)]
+    if not mounts.is_mounted(NAMESPACES):
+        _our_mount(layout).touch()
     _batch(
         [
             # A bridge without an address of its own takes the lowest of its ports and changes it with each node that
@@ -101,6 +104,14 @@ def remove(layout: Layout) -> None:
     for name in node_names(MOST_NODES):
         pull(layout.node(name))
     _quietly(["ip", "link", "del", BRIDGE])
+    if _our_mount(layout).exists() and NAMESPACES.is_dir() and not any(NAMESPACES.iterdir()):
+        mounts.unmount(NAMESPACES)
+        NAMESPACES.rmdir()
+
+
+def _our_mount(layout: Layout) -> Path:
+    """A note that the machine had no place for named namespaces: ip(8) mounts one for the first, and leaves it."""
+    return layout.directory / "namespaces-mounted"
 
 
 def _quietly(argv: Sequence[str]) -> Completed:
