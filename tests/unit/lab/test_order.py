@@ -72,3 +72,9 @@ def test_a_starved_machine_is_seen_from_then_on(tmp_path: Path, seconds: float, 
 def test_no_log_is_no_blame(tmp_path: Path) -> None:
     assert order._starved(Layout(tmp_path, tmp_path), "n1", datetime.now(UTC)) == []
     assert order.blame(Layout(tmp_path, tmp_path), datetime.now(UTC)) == ()
+
+
+def test_a_lab_that_is_not_there_is_not_mended(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "lab", tmp_path / "cache")
+    assert order.restore(layout, NODES) == ("the lab has the nodes (none) instead of n1 n2 n3",)
+    assert list(tmp_path.iterdir()) == []
