@@ -15,7 +15,7 @@ from backstay.lab import wording
         (".venv/bin/backstay", None, ".venv/bin/backstay"),
         (".venv/bin/backstay", "/usr/bin/backstay", ".venv/bin/backstay"),
         ("backstay", None, "backstay"),
-        ("/work/lib/backstay/__main__.py", None, "backstay"),
+        ("/home/me/lib/backstay/__main__.py", None, "backstay"),
     ],
 )
 def test_the_command_can_be_pasted(
