@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+HEALTHY = "healthy"
 AWAY = ("standby", "standby_onfail", "maintenance", "pending", "unclean", "shutdown")
 
 
@@ -22,10 +23,15 @@ class Attributes:
 
     __slots__ = ()
 
-    def publish(self, name: str, value: str, timeout: float) -> None:
-        """Give this host's attribute a value; an empty one removes it."""
+    def publish(self, name: str, value: str, timeout: float, private: bool = False) -> None:
+        """Give this host's attribute a value; an empty one removes it. A private one is never written to the CIB."""
         change = ["--update", value] if value else ["--delete"]
-        self._ask(["attrd_updater", "--name", name, *change], timeout)
+        kind = ["--private"] if private else []
+        self._ask(["attrd_updater", "--name", name, *kind, *change], timeout)
+
+    def whisper(self, name: str, value: str, timeout: float) -> None:
+        """Give this host's private attribute a value: every attribute daemon knows it, the CIB never has it."""
+        self._ask(["attrd_updater", "--private", "--name", name, "--update", value], timeout)
 
     def values(self, name: str, timeout: float) -> dict[str, str]:
         """Give the value on each host that has one."""
@@ -33,17 +39,35 @@ class Attributes:
         found = (_quoted(line) for line in said.splitlines())
         return {pairs["host"]: pairs.get("value", "") for pairs in found if pairs.get("host")}
 
+    def healthy_elsewhere(self, name: str, here: str, timeout: float) -> tuple[str, ...]:
+        """Give the other hosts that resources may be moved to and whose attribute says healthy (or healthy:WORD).
+
+        `here` is the name of this host, asked for when it is empty.
+        """
+        own = here or self.local(timeout)
+        others = self.takers(timeout) - {own}
+        values = self.values(name, timeout)
+        return tuple(sorted(host for host in others if values.get(host, "").partition(":")[0] == HEALTHY))
+
     def takers(self, timeout: float) -> frozenset[str]:
         """Give the hosts, as this partition of the cluster sees them, that resources may be moved to now.
 
         One in maintenance is none, although the attributes stand that its agents left there before.
         """
+        return frozenset(node.get("name", "") for node in self._nodes(timeout) if _takes(node))
+
+    def online(self, timeout: float) -> frozenset[str]:
+        """Give the hosts that are online in this partition, also those in standby or maintenance."""
+        return frozenset(
+            node.get("name", "") for node in self._nodes(timeout) if node.get("online") == "true"
+        )
+
+    def _nodes(self, timeout: float) -> list[Mapping[str, str]]:
         from xml.etree import ElementTree as ET
 
         said = self._ask(["crm_mon", "--one-shot", "--output-as=xml", "--include=none,nodes"], timeout)
         try:
-            nodes = ET.fromstring(said).iterfind("nodes/node")
-            return frozenset(node.get("name", "") for node in nodes if _takes(node.attrib))
+            return [node.attrib for node in ET.fromstring(said).iterfind("nodes/node")]
         except ET.ParseError as error:
             raise CannotAsk(f"crm_mon does not speak XML: {error}") from error
 

@@ -8,10 +8,10 @@ for a pipe with a deadline, kills the child and goes on, even when the child can
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # signal itself imports enum: 4 ms
 import marshal
 import os
 import select
-import signal
 import time
 
 from backstay.errors import CannotAsk
@@ -39,23 +39,55 @@ def ask(question: Callable[[], Any], timeout: float) -> Any:
 
     `timeout` is in seconds. Raises NoAnswer when there was none in time, Broke when the question raised.
     """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        _answer(question, writing)
-    os.close(writing)
+    pending = Pending(question)
     try:
-        said = _read(reading, time.monotonic() + timeout)
+        if not pending.wait(timeout):
+            raise NoAnswer(f"no answer within {timeout:.1f} s")
+        return pending.answer()
     finally:
-        os.close(reading)
-        _bury(child)
-    if said is None:
-        raise NoAnswer(f"no answer within {timeout:.1f} s")
-    if not said:
-        raise Broke("the child that asked ended without an answer")
-    if said[:1] == RAISED:
-        raise Broke(said[1:].decode("utf-8", "replace"))
-    return marshal.loads(said[1:])  # noqa: S302  (what our own child wrote)
+        pending.abandon()
+
+
+class Pending:
+    """A question that is being asked in a child, for a caller that does something else meanwhile.
+
+    `abandon` has to be called at the end, whatever became of it.
+    """
+
+    __slots__ = ("_child", "_finished", "_parts", "_reading")
+
+    def __init__(self, question: Callable[[], Any]) -> None:
+        self._parts: list[bytes] = []
+        self._finished = False
+        self._reading, writing = os.pipe()
+        self._child = os.fork()
+        if self._child == 0:
+            _answer(question, writing)
+        os.close(writing)
+
+    @property
+    def pid(self) -> int:
+        """The pid of the child."""
+        return self._child
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most these seconds; whether the child has finished."""
+        self._finished = self._finished or _read(self._reading, self._parts, time.monotonic() + timeout)
+        return self._finished
+
+    def answer(self) -> Any:
+        """Give what the question returned, once `wait` was true. Raises Broke when the question raised."""
+        said = b"".join(self._parts)
+        if not said:
+            raise Broke("the child that asked ended without an answer")
+        if said[:1] == RAISED:
+            raise Broke(said[1:].decode("utf-8", "replace"))
+        return marshal.loads(said[1:])  # noqa: S302  (what our own child wrote)
+
+    def abandon(self) -> None:
+        """Kill the child if it still lives; what it asked for may be carried out all the same."""
+        os.close(self._reading)
+        _bury(self._child)
 
 
 def _answer(question: Callable[[], Any], writing: int) -> NoReturn:
@@ -81,18 +113,17 @@ def _write(handle: int, data: bytes) -> None:
         data = data[os.write(handle, data) :]
 
 
-def _read(handle: int, end: float) -> bytes | None:
-    """Give all that the child wrote, or None when it was not finished in time."""
+def _read(handle: int, parts: list[bytes], end: float) -> bool:
+    """Add what the child wrote to `parts`; whether it has finished by then."""
     ready = select.poll()
     ready.register(handle, select.POLLIN)
-    parts: list[bytes] = []
     while True:
         left = end - time.monotonic()
         if left <= 0 or not ready.poll(left * 1000):
-            return None
+            return False
         part = os.read(handle, CHUNK)
         if not part:
-            return b"".join(parts)
+            return True
         parts.append(part)
 
 

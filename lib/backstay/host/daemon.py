@@ -24,10 +24,11 @@ class Daemon:
     """A look at the process. `ticks` is the CPU that it has used, in clock ticks (10 ms on Linux).
 
     `blocked` are the kernel functions in which threads of it wait uninterruptibly (D state); `stopped` says that
-    it was stopped by a signal. `when` is the time of the look, in seconds on the monotonic clock.
+    it was stopped by a signal, `runnable` that a thread of it wants a processor. `when` is the time of the look, in
+    seconds on the monotonic clock.
     """
 
-    __slots__ = ("blocked", "pid", "start", "stopped", "ticks", "when")
+    __slots__ = ("blocked", "pid", "runnable", "start", "stopped", "ticks", "when")
 
     def __init__(
         self,
@@ -37,6 +38,7 @@ class Daemon:
         when: float,
         blocked: tuple[str, ...] = (),
         stopped: bool = False,
+        runnable: bool = False,
     ) -> None:
         self.pid = pid
         self.start = start
@@ -44,6 +46,7 @@ class Daemon:
         self.when = when
         self.blocked = blocked
         self.stopped = stopped
+        self.runnable = runnable
 
     def __repr__(self) -> str:
         return f"Daemon({self.pid}, ticks={self.ticks}, blocked={self.blocked}, stopped={self.stopped})"
@@ -62,7 +65,13 @@ def look(pid: int) -> Daemon | None:
     if process is None:
         return None
     return Daemon(
-        pid, process.start, ticks(pid), time.monotonic(), proc.blocked(pid), process.state in STOPPED
+        pid,
+        process.start,
+        ticks(pid),
+        time.monotonic(),
+        proc.blocked(pid),
+        process.state in STOPPED,
+        proc.runnable(pid),
     )
 
 
@@ -76,8 +85,11 @@ def ticks(pid: int) -> int:
         return 0
 
 
-def signal(daemon: Daemon, numbers: Sequence[int]) -> bool:
-    """Send signals in that order to exactly this process; False when it is gone already."""
+def signal(daemon: Daemon, numbers: Sequence[int], core: int | None = None) -> bool:
+    """Send signals in that order to exactly this process; False when it is gone already.
+
+    `core` is how many bytes it may dump for them; None leaves that as it is.
+    """
     from signal import pidfd_send_signal
 
     try:
@@ -88,6 +100,8 @@ def signal(daemon: Daemon, numbers: Sequence[int]) -> bool:
         same = Proc().look(daemon.pid, with_arguments=False)
         if same is None or same.start != daemon.start:
             return False
+        if core is not None:
+            _limit_core(daemon.pid, core)
         for number in numbers:
             pidfd_send_signal(handle, number)
     except ProcessLookupError:
@@ -95,3 +109,12 @@ def signal(daemon: Daemon, numbers: Sequence[int]) -> bool:
     finally:
         os.close(handle)
     return True
+
+
+def _limit_core(pid: int, size: int) -> None:
+    from backstay.host.cores import limit
+
+    try:
+        limit(pid, size)
+    except OSError:
+        return  # it is gone, and then the signals go nowhere either

@@ -3,14 +3,15 @@
 
 Decides what counts as an emulator: a process with `-uuid UUID` as two exact arguments, which is how libvirt starts
 one. Its name or path is not asked: they differ between distributions, and a filter that misses one would prove an
-absence that is none. A signal goes only to the process that was verified, by a handle that a reused pid cannot
+absence that is none. One that is ending has no arguments any more; what is left to know it by is in host.dying. A
+signal goes only to the process that was verified, by a handle that a reused pid cannot
 inherit (pidfd).
 """
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # signal itself imports enum: 4 ms
 import os
-import signal
 
 from backstay.host.proc import STOPPED, Proc, Process
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 MASTER_KEY = "master-key.aes"  # libvirt puts it beside the emulator's monitor socket
 SHOWN_FILES = 3
+LACKS = "-lacks"  # no argument of an emulator: what host.container says of a container
+INIT, CONTROLLER = "init", "controller"  # and what it may lack
+FIRST_LOOK = 0.6  # of the time for a scan, before it goes past those that may not be readable
 TERMINATE, KILL, GO_ON = int(signal.SIGTERM), int(signal.SIGKILL), int(signal.SIGCONT)
 
 
@@ -27,6 +31,7 @@ class Emulators:
     """The emulators of one host. `ask` runs a scan where it can be abandoned (host.child.ask)."""
 
     __slots__ = ("_ask", "_proc")
+    by_pid = True  # one that was verified is known by its pid and start time
 
     def __init__(
         self, proc: Proc | None = None, ask: Callable[[Callable[[], object], float], object] | None = None
@@ -37,19 +42,35 @@ class Emulators:
     def all(self, timeout: float = 5.0) -> tuple[Process, ...]:
         """Give every emulator of this host; raises OSError or CannotAsk when that cannot be known.
 
-        Arguments are read from each process's memory, which blocks while some process of the host is stuck in the
-        kernel with its memory map locked; hence the child, and `timeout` in seconds.
+        Arguments are read from each process's memory, which blocks while that process is stuck in the kernel with its
+        memory map locked; hence the child, and `timeout` in seconds. One such process, whosever it is, must not make
+        every guest of the host unknown: in a second look, those that wait in D state are told by what needs no memory.
         """
-        found = self._scan() if self._ask is None else self._ask(self._scan, timeout)
+        found = self._scan() if self._ask is None else self._scan_in_time(self._ask, timeout)
         assert isinstance(found, list)
         return tuple(Process(pid, start, state, tuple(arguments)) for pid, start, state, arguments in found)
 
-    def _scan(self) -> list[tuple[int, int, str, tuple[str, ...]]]:
-        return [
-            (process.pid, process.start, process.state, process.arguments)
-            for process in self._proc.all()
-            if uuid_of(process.arguments)
-        ]
+    def _scan_in_time(self, ask: Callable[[Callable[[], object], float], object], timeout: float) -> object:
+        from backstay.host.child import NoAnswer
+
+        try:
+            return ask(self._scan, timeout * FIRST_LOOK)
+        except NoAnswer:
+            return ask(lambda: self._scan(past_blocked=True), timeout * (1 - FIRST_LOOK))
+
+    def _scan(self, past_blocked: bool = False) -> list[tuple[int, int, str, tuple[str, ...]]]:
+        found = []
+        for process in self._proc.all(past_blocked):
+            arguments = process.arguments if any(process.arguments) else self._left_of(process.pid)
+            if arguments is not None and (arguments is not process.arguments or uuid_of(arguments)):
+                found.append((process.pid, process.start, process.state, arguments))
+        return found
+
+    def _left_of(self, pid: int) -> tuple[str, ...] | None:
+        """Give what is left of the arguments of a process that has none; None when it was no emulator."""
+        from backstay.host.dying import arguments_of
+
+        return arguments_of(self._proc.root, pid)
 
     def boot(self) -> str:
         """Give the kernel's name for this boot."""
@@ -121,6 +142,16 @@ def monitor_socket_of(arguments: tuple[str, ...]) -> str:
 def is_stopped(process: Process) -> bool:
     """Whether the process was stopped by a signal or a tracer, so that its guest does not run."""
     return process.state in STOPPED
+
+
+def lacks(process: Process) -> str:
+    """Give what a container lacks, init or controller; empty for one that is whole and for an emulator."""
+    return _after(process.arguments, LACKS)
+
+
+def is_incoming(process: Process) -> bool:
+    """Whether the emulator was started to receive a guest from another host."""
+    return "-incoming" in process.arguments
 
 
 def _after(arguments: tuple[str, ...], option: str) -> str:

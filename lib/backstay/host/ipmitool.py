@@ -12,54 +12,22 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from types import MappingProxyType
 
+from backstay.host.bmc import Kind, Power, Trouble
 from backstay.host.process import Completed, ProcessTimedOut, ToolMissing, run
 
 RETRIES = 2  # a dead BMC costs seconds * RETRIES * (RETRIES + 1): measured
 
 
-class Power(Enum):
-    """The state of a chassis, and the wish for one."""
-
-    OFF = "off"
-    ON = "on"
-
-
-class Kind(Enum):
-    """What kept a BMC from doing what it was asked. The values are for logs."""
-
-    SILENT = "no answer"
-    SLOW = "answers too late"
-    CUT = "no complete answer in the time given"
-    UNANSWERED = "session opened, command not answered"
-    NAME = "address not resolved"
-    PASSWORD = "password not accepted"
-    USER = "user not known"
-    ROLE = "role not granted"
-    SUITE = "cipher suite not offered"
-    SESSIONS = "no session slot free"
-    SESSION = "session refused without a reason"
-    REFUSED = "completion code"
-    TOOL = "ipmitool cannot be run"
-    UNCLEAR = "answer not understood"
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why a call had no result: its kind, the IPMI completion code if there is one, and what ipmitool said."""
-
-    kind: Kind
-    code: int | None = None
-    said: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How to reach a BMC and as whom. `seconds` is the wait for each packet; the password is never shown."""
+    """How to reach a BMC and as whom. `seconds` is the wait for each packet; password and key are never shown.
+
+    `key` is the BMC's Kg as os.fsdecode gives its bytes; `target` an IPMB address behind the BMC (ipmitool's -t).
+    """
 
     address: str
     user: str
@@ -69,6 +37,8 @@ class Login:
     role: str = "OPERATOR"
     seconds: int = 1
     path: str = "/usr/bin/ipmitool"
+    key: str = field(default="", repr=False)
+    target: str = ""
 
 
 # ipmitool's words for completion codes (IPMI 2.0, table 5-2); anything else it prints as "Unknown (0x..)".
@@ -116,11 +86,14 @@ _SESSION_REFUSED: tuple[tuple[str, Kind], ...] = (
 )
 
 _REFUSED = re.compile(
-    r"^(?:Set Chassis Power Control to \S+|Get Chassis Power Status) failed: (.+)$", re.MULTILINE
+    r"^(?:Set Chassis Power Control to \S+|Get Chassis Power Status) failed: (.+)$"
+    r"|^Unable to send RAW command \(.*rsp=(0x[0-9a-f]+)\)",
+    re.MULTILINE,
 )
 _NO_REPLY = re.compile(r"^Unable to (?:set Chassis Power Control|get Chassis Power Status)", re.MULTILINE)
 _STATUS = re.compile(r"^Chassis Power is (on|off)$", re.MULTILINE)
-_CONTROL = re.compile(r"^Chassis Power Control: (Down/Off|Up/On)$", re.MULTILINE)
+_CONTROL = re.compile(r"^Chassis Power Control: (Down/Off|Up/On|Cycle)$", re.MULTILINE)
+_BYTES = re.compile(r"^(?: [0-9a-f]{2}){16}$")
 _HANDSHAKE = re.compile(
     r"(?:Error in open session response message|RAKP [24] message indicates an error) : (.+)"
 )
@@ -133,6 +106,7 @@ _VERBOSE = (
     "Invalid completion code",
     "Get HPM",
     "Close Session",
+    "RAW R",
 )
 
 
@@ -144,11 +118,19 @@ def read_status(done: Completed, waited: float, patience: float) -> Power | Trou
     return read_trouble(done, waited, patience)
 
 
-def read_control(wanted: Power, done: Completed, waited: float, patience: float) -> Trouble | None:
-    """None when a `chassis power off` or `on` was accepted (which is no proof of anything), else why not."""
-    said = {Power.OFF: "Down/Off", Power.ON: "Up/On"}[wanted]
+def read_control(verb: str, done: Completed, waited: float, patience: float) -> Trouble | None:
+    """None when a `chassis power` off, on or cycle was accepted (which is no proof of anything), else why not."""
+    said = {"off": "Down/Off", "on": "Up/On", "cycle": "Cycle"}[verb]
     if done.returncode == 0 and _CONTROL.findall(done.stdout) == [said]:
         return None
+    return read_trouble(done, waited, patience)
+
+
+def read_guid(done: Completed, waited: float, patience: float) -> bytes | Trouble:
+    """The 16 bytes of a Get System GUID in the order in which the BMC sent them; makers do not agree on one."""
+    said = " ".join(done.stdout.split())
+    if done.returncode == 0 and _BYTES.match(f" {said}"):
+        return bytes.fromhex(said)
     return read_trouble(done, waited, patience)
 
 
@@ -158,7 +140,7 @@ def read_trouble(done: Completed, waited: float, patience: float) -> Trouble:
     said = last_words(done)
     refused = _REFUSED.search(text)
     if refused:
-        return Trouble(Kind.REFUSED, completion_code(refused[1]), said)
+        return Trouble(Kind.REFUSED, int(refused[2], 16) if refused[2] else completion_code(refused[1]), said)
     if _NO_REPLY.search(text):
         return Trouble(Kind.UNANSWERED, None, said)
     if "Address lookup for" in text:
@@ -171,11 +153,15 @@ def read_trouble(done: Completed, waited: float, patience: float) -> Trouble:
 
 
 def _session_trouble(text: str, quick: bool) -> Kind:
+    if "is not what we requested" in text:  # a BMC that answers with the one suite that it has
+        return Kind.SUITE
     handshake = _HANDSHAKE.search(text)
     if handshake:
         return next((kind for words, kind in _SESSION_REFUSED if words in handshake[1]), Kind.SESSION)
     if "HMAC is invalid" in text or "integrity check value is invalid" in text:
         return Kind.PASSWORD
+    if "RAKP 4 message has invalid integrity check value" in text:  # RAKP 2 fitted: so does the password
+        return Kind.KEY
     privilege = _PRIVILEGE.search(text)
     if privilege:
         return Kind.ROLE if privilege[1] or quick else Kind.UNANSWERED
@@ -208,31 +194,43 @@ class Ipmitool:
 
     def power(self, timeout: float) -> Power | Trouble:
         """Ask whether the chassis is on; an answer or a trouble after `timeout` seconds at the latest."""
-        done = self._call("status", timeout)
-        if isinstance(done, Trouble):
-            return done
-        return read_status(*done, self._login.seconds)
+        done = self._call(("chassis", "power", "status"), timeout)
+        return done if isinstance(done, Trouble) else read_status(*done, self._login.seconds)
 
     def switch(self, wanted: Power, timeout: float) -> Trouble | None:
         """Ask for power on or a hard power off; None when the BMC accepted, which proves nothing yet."""
-        done = self._call(wanted.value, timeout)
-        if isinstance(done, Trouble):
-            return done
-        return read_control(wanted, *done, self._login.seconds)
+        return self._control(wanted.value, timeout)
 
-    def argv(self, verb: str) -> list[str]:
-        """The argument list of a call: everything but the password."""
+    def cycle(self, timeout: float) -> Trouble | None:
+        """Ask for off and on again in one command; None when the BMC accepted, which proves nothing yet."""
+        return self._control("cycle", timeout)
+
+    def guid(self, timeout: float) -> bytes | Trouble:
+        """Ask which machine this is (Get System GUID, IPMI 2.0 section 22.14)."""
+        done = self._call(("raw", "0x06", "0x37"), timeout)
+        return done if isinstance(done, Trouble) else read_guid(*done, self._login.seconds)
+
+    def _control(self, verb: str, timeout: float) -> Trouble | None:
+        done = self._call(("chassis", "power", verb), timeout)
+        return done if isinstance(done, Trouble) else read_control(verb, *done, self._login.seconds)
+
+    def argv(self, words: Sequence[str]) -> list[str]:
+        """The argument list of a call: everything but the password and the key."""
         login = self._login
         how = ["-v", "-I", "lanplus", "-C", str(login.suite), "-L", login.role.upper()]
         bounds = ["-N", str(login.seconds), "-R", str(RETRIES)]
         where = ["-H", login.address, "-p", str(login.port), "-U", login.user, "-E"]
-        return [login.path, *how, *bounds, *where, "chassis", "power", verb]
+        where += [*(["-K"] if login.key else []), *(["-t", login.target] if login.target else [])]
+        return [login.path, *how, *bounds, *where, *words]
 
-    def _call(self, verb: str, timeout: float) -> tuple[Completed, float] | Trouble:
-        argv = self.argv(verb)
+    def _call(self, words: Sequence[str], timeout: float) -> tuple[Completed, float] | Trouble:
+        argv = self.argv(words)
+        secrets = {"IPMITOOL_PASSWORD": self._login.password}
+        if self._login.key:
+            secrets["IPMI_KGKEY"] = self._login.key
         begin = time.monotonic()
         try:
-            done = run(argv, timeout=timeout, environment={"IPMITOOL_PASSWORD": self._login.password})
+            done = run(argv, timeout=timeout, environment=secrets)
         except ProcessTimedOut:
             self._trace(f"{' '.join(argv)}: killed after {timeout:.1f} s")
             return Trouble(Kind.CUT, None, f"no complete answer within {timeout:.1f} s")

@@ -13,6 +13,7 @@ import os
 from backstay.host.daemon import ticks
 
 RUN = "/run/libvirt/qemu"
+READING = 2.0  # seconds for the arguments of all emulators
 QUIET_JOBS = ("", "none")
 
 
@@ -47,20 +48,34 @@ def running(directory: str = RUN) -> tuple[Job, ...]:
     return tuple(found)
 
 
-def emulators(directory: str = RUN) -> tuple[str, ...]:
-    """Give the names of the guests whose emulator lives, by the pid files that libvirt wrote."""
-    found = []
+def emulators(directory: str = RUN, proc: str = "/proc") -> tuple[str, ...]:
+    """Give the names of the guests whose emulator lives, by the pid files that libvirt wrote.
+
+    Arguments are read from a process's memory, which blocks while it is stuck in the kernel with its memory map locked:
+    so that is done where it can be abandoned, and then each process that is there counts.
+    """
+    from backstay.errors import CannotAsk
+    from backstay.host.child import ask
+
+    pids = []
     for name in _names(directory, ".pid"):
         try:
             with open(f"{directory}/{name}.pid") as text:  # noqa: PTH123
-                pid = int(text.read())
-            with open(f"/proc/{pid}/cmdline", "rb") as command:  # noqa: PTH123
-                alive = f"guest={name},".encode() in command.read()
+                pids.append((name, int(text.read())))
         except (OSError, ValueError):
             continue
-        if alive:
-            found.append(name)
-    return tuple(found)
+    try:
+        return tuple(ask(lambda: [name for name, pid in pids if _is_of(name, f"{proc}/{pid}")], READING))
+    except (OSError, CannotAsk):
+        return tuple(name for name, pid in pids if os.path.isdir(f"{proc}/{pid}"))  # noqa: PTH112
+
+
+def _is_of(name: str, process: str) -> bool:
+    try:
+        with open(f"{process}/cmdline", "rb") as command:  # noqa: PTH123
+            return f"guest={name},".encode() in command.read()
+    except OSError:
+        return False
 
 
 def _work(pid: int) -> int:

@@ -12,7 +12,7 @@ from backstay.host.child import Broke, NoAnswer, ask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 KNOWN, ABSENT, REFUSED, HUNG, ERROR, NOT_ASKED = "known", "absent", "refused", "hung", "error", "not asked"
@@ -24,6 +24,8 @@ PAUSED_REASONS = (
 SHUTOFF_REASONS = (
     "unknown", "shutdown", "destroyed", "crashed", "migrated", "saved", "failed", "from-snapshot", "daemon",
 )  # fmt: skip
+# in the metadata of a domain that an agent created and has not let run (domain_birth writes it)
+HELD = "urn:backstay:held"
 ACTIVE = ("running", "blocked", "paused", "shutdown", "pmsuspended")
 
 
@@ -84,7 +86,7 @@ class Libvirt:
 
     def describe(self, uuid: str, name: str, timeout: float) -> Answer:
         """Say what libvirt knows of the domain of that UUID, or else of that name; either may be empty."""
-        return self._ask(lambda virt: virt.described(virt.domain(uuid, name)), timeout)
+        return self.ask(lambda virt: virt.described(virt.domain(uuid, name)), timeout)
 
     def create(self, definition: str, timeout: float) -> Answer:
         """Make a transient domain, paused; a persistent one of the same name and UUID gets this definition.
@@ -92,91 +94,81 @@ class Libvirt:
         Abandoning the question does not end it: libvirtd may carry it out at any time later.
         """
 
-        def question(virt: _Virt) -> dict[str, Any]:
+        def question(virt: Virt) -> dict[str, Any]:
             paused = virt.module.VIR_DOMAIN_START_PAUSED
             return virt.described(virt.connection.createXML(definition, paused))
 
-        return self._ask(question, timeout)
+        return self.ask(question, timeout)
 
     def resume(self, uuid: str, timeout: float) -> Answer:
-        """Let a paused domain run."""
+        """Let a paused domain run; from before that on it is not one any more that an agent only created."""
 
-        def question(virt: _Virt) -> dict[str, Any]:
+        def question(virt: Virt) -> dict[str, Any]:
             domain = virt.domain(uuid, "")
             if domain is not None:
+                virt.unmark(domain)
                 domain.resume()
             return virt.described(domain)
 
-        return self._ask(question, timeout)
+        return self.ask(question, timeout)
 
-    def shut_down(self, uuid: str, timeout: float) -> Answer:
-        """Ask the guest to shut down; a migration that somebody began is cancelled first."""
+    def shut_down(self, uuid: str, mode: str, timeout: float) -> Answer:
+        """Ask the guest to shut down by one of virsh's modes; a migration that somebody began is cancelled first."""
 
-        def question(virt: _Virt) -> dict[str, Any]:
+        def question(virt: Virt) -> dict[str, Any]:
+            from backstay.host.libvirt_shutdown import request
+
             domain = virt.domain(uuid, "")
             if domain is not None:
                 virt.cancel(domain)
-                domain.shutdown()
+                request(virt.module, domain, mode)
             return virt.described(domain)
 
-        return self._ask(question, timeout)
+        return self.ask(question, timeout)
 
     def destroy(self, uuid: str, timeout: float) -> Answer:
         """End the domain at once."""
 
-        def question(virt: _Virt) -> dict[str, Any]:
+        def question(virt: Virt) -> dict[str, Any]:
             domain = virt.domain(uuid, "")
             if domain is not None and domain.isActive():
                 domain.destroy()
             return virt.described(domain)
 
-        return self._ask(question, timeout)
-
-    def migrate(
-        self,
-        uuid: str,
-        destination: str,
-        flags: Sequence[str],
-        settings: Mapping[str, int | str],
-        timeout: float,
-    ) -> Answer:
-        """Migrate the domain; `flags` are names of virDomainMigrateFlags without their prefix.
-
-        Abandoning the question does not end the migration: `cancel` does.
-        """
-
-        def question(virt: _Virt) -> dict[str, Any]:
-            number = 0
-            for flag in flags:
-                number |= getattr(virt.module, f"VIR_MIGRATE_{flag}")
-            virt.domain(uuid, "").migrateToURI3(destination, dict(settings), number)
-            return {"kind": ABSENT}
-
-        return self._ask(question, timeout)
+        return self.ask(question, timeout)
 
     def cancel(self, uuid: str, timeout: float) -> Answer:
         """Cancel the job (migration, save, dump) of the domain if there is one."""
 
-        def question(virt: _Virt) -> dict[str, Any]:
+        def question(virt: Virt) -> dict[str, Any]:
             domain = virt.domain(uuid, "")
             if domain is not None:
                 virt.cancel(domain)
             return virt.described(domain)
 
-        return self._ask(question, timeout)
+        return self.ask(question, timeout)
 
-    def _ask(self, question: Callable[[_Virt], dict[str, Any]], timeout: float) -> Answer:
-        uri = self._uri
-        try:
-            return Answer(**ask(lambda: _in_child(uri, question), timeout))
-        except NoAnswer as silence:
-            return Answer(HUNG, text=str(silence))
-        except Broke as broke:
-            return Answer(ERROR, text=str(broke))
+    def ask(self, question: Callable[[Virt], dict[str, Any]], timeout: float) -> Answer:
+        """Ask something of one's own: `question` gets an open connection and gives the arguments of an Answer.
+
+        It runs in a child, so it returns plain values and changes nothing here. `timeout` is in seconds.
+        """
+        return Answer(**asked(self._uri, question, timeout))
 
 
-class _Virt:
-    """An open connection with its module; lives in the child only."""
+def asked(uri: str, question: Callable[[Virt], dict[str, Any]], timeout: float) -> dict[str, Any]:
+    """Give what `question` gives of the libvirt at `uri`, or kind and text of what went wrong; see Libvirt.ask."""
+    try:
+        answer: dict[str, Any] = ask(lambda: in_child(uri, question), timeout)
+    except NoAnswer as silence:
+        return {"kind": HUNG, "text": str(silence)}
+    except Broke as broke:
+        return {"kind": ERROR, "text": str(broke)}
+    return answer
+
+
+class Virt:
+    """An open connection with its module libvirt; lives in the child only."""
 
     __slots__ = ("connection", "module")
 
@@ -222,18 +214,35 @@ class _Virt:
             "autostart": persistent and bool(domain.autostart()),
         }
 
+    def unmark(self, domain: Any) -> None:
+        """Remove the mark of a domain that was not let run; without it nothing happens."""
+        kind, live = self.module.VIR_DOMAIN_METADATA_ELEMENT, self.module.VIR_DOMAIN_AFFECT_LIVE
+        try:
+            domain.setMetadata(kind, None, "backstay", HELD, live)
+        except self.module.libvirtError as error:
+            if error.get_error_code() not in (
+                self.module.VIR_ERR_NO_SUPPORT,
+                self.module.VIR_ERR_NO_DOMAIN_METADATA,
+            ):
+                raise
+
     def cancel(self, domain: Any) -> None:
         """Cancel the job of an active domain, if it has one."""
-        if not domain.isActive() or domain.jobInfo()[0] == self.module.VIR_DOMAIN_JOB_NONE:
-            return
+        # it ended by itself; a driver without jobs
+        harmless = (self.module.VIR_ERR_OPERATION_INVALID, self.module.VIR_ERR_NO_SUPPORT)
         try:
-            domain.abortJob()
+            if domain.isActive() and domain.jobInfo()[0] != self.module.VIR_DOMAIN_JOB_NONE:
+                domain.abortJob()
         except self.module.libvirtError as error:
-            if error.get_error_code() != self.module.VIR_ERR_OPERATION_INVALID:  # it ended by itself
+            if error.get_error_code() not in harmless:
                 raise
 
 
-def _in_child(uri: str, question: Callable[[_Virt], dict[str, Any]]) -> dict[str, Any]:
+def in_child(uri: str, question: Callable[[Virt], dict[str, Any]]) -> dict[str, Any]:
+    """Connect to libvirt at `uri` and give what `question` gives, or kind and text of what went wrong.
+
+    To be called in a child (host.child): it imports libvirt, and it may never return.
+    """
     try:
         import libvirt
     except ImportError as error:
@@ -244,7 +253,7 @@ def _in_child(uri: str, question: Callable[[_Virt], dict[str, Any]]) -> dict[str
     except libvirt.libvirtError as error:
         return {"kind": REFUSED, "text": str(error)}
     try:
-        return question(_Virt(libvirt, connection))
+        return question(Virt(libvirt, connection))
     except libvirt.libvirtError as error:
         return {"kind": ERROR, "text": str(error)}
 

@@ -23,12 +23,20 @@ if TYPE_CHECKING:
 ANSWERED, REFUSED, SILENT, DRIVERLESS, UNASKED = "answered", "refused", "silent", "driverless", "unasked"
 URI = "qemu:///system"
 VIR_ERR_NO_CONNECT = 5
+NOT_FOR_US = (
+    29,
+    45,
+    79,
+    94,
+    88,
+)  # operation denied; authentication failed, cancelled, unavailable; access denied
 
 
 class Ping:
     """What became of the question. `seconds` is how long it took, `domains` the names of those that run.
 
-    UNASKED means that this host cannot ask at all (no usable python3-libvirt), which says nothing about libvirtd.
+    UNASKED means that this host cannot ask at all (no usable python3-libvirt, a child that was killed, or a libvirtd
+    that wants a password of root), which says nothing about whether libvirtd works.
     """
 
     __slots__ = ("domains", "kind", "seconds", "text")
@@ -53,7 +61,7 @@ def ping(timeout: float, uri: str = URI) -> Ping:
     except NoAnswer as silence:
         return Ping(SILENT, str(silence), time.monotonic() - began)
     except Broke as broke:
-        return Ping(REFUSED, str(broke), time.monotonic() - began)
+        return Ping(UNASKED, str(broke), time.monotonic() - began)
     return Ping(kind, text, time.monotonic() - began, domains)
 
 
@@ -72,8 +80,11 @@ def _in_child(uri: str) -> tuple[str, str, tuple[str, ...]]:
 
 
 def _refusal(error: Any) -> str:
-    """Tell a libvirtd without the hypervisor's driver from one that could not be talked to."""
-    return DRIVERLESS if error.get_error_code() == VIR_ERR_NO_CONNECT else REFUSED
+    """Tell a libvirtd without the hypervisor's driver, or one that wants a password, from one that is not there."""
+    code = error.get_error_code()
+    if code in NOT_FOR_US:
+        return UNASKED
+    return DRIVERLESS if code == VIR_ERR_NO_CONNECT else REFUSED
 
 
 def _active(libvirt: Any, facts: dict[str, Any]) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""libvirtd on this host: everything that its agent and its healer see and do, in one place.
+"""libvirtd (or virtqemud) on this host: everything that its agent and its healer see and do, in one place.
 
 Decides nothing. Imports lazily, because a healthy monitor needs the question and the memory only.
 """
@@ -16,18 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backstay.host.daemon import Daemon
+    from backstay.host.guests import Guest
     from backstay.host.jobs import Job
     from backstay.host.libvirt_ping import Ping
     from backstay.host.process import Completed
     from backstay.host.systemd import Unit
 
-SERVICE = "libvirtd.service"
-SOCKETS = (
-    "libvirtd.socket", "libvirtd-ro.socket", "libvirtd-admin.socket", "libvirtd-tcp.socket", "libvirtd-tls.socket",
-)  # fmt: skip
 HEALER = "backstay-heal-libvirtd.service"
 HEALER_ARGV = ("/usr/bin/python3", "-I", "-m", "backstay.agents.libvirtd_heal")
 ATTRIBUTE = "backstay-libvirtd"
+NOTE = "backstay-guests"  # private: which guests run here, for the other hosts' comparison
+STRAYS = "backstay-strays"
 MEMORY = "libvirtd"
 INHIBIT = ("/run/backstay/inhibit", "/etc/backstay/inhibit")
 
@@ -49,11 +48,20 @@ class Host:
         return ping(timeout)
 
     def units(self, timeout: float) -> tuple[Unit, tuple[Unit, ...]]:
-        """Give the service and those of its sockets that are installed."""
+        """Give the service that serves QEMU's domains here, and those of its sockets that are installed.
+
+        All units that it might be are looked at in one question.
+        """
+        from backstay.host.libvirt_units import UNITS, serving
         from backstay.host.systemd import Systemd
 
-        units = Systemd().show((SERVICE, *SOCKETS), timeout)
-        return units[SERVICE], tuple(units[name] for name in SOCKETS if units[name].installed)
+        systemd = Systemd()
+        units = systemd.show(UNITS, timeout)
+        family = serving(units)
+        service = units[family.service]
+        if service.active == "deactivating" and service.job:
+            service.stopping = systemd.jobs(timeout).get(service.name) == "stop"
+        return service, tuple(units[name] for name in family.sockets if units[name].installed)
 
     def look(self, pid: int) -> Daemon | None:
         """Look at the daemon's process."""
@@ -62,18 +70,26 @@ class Host:
         return daemon.look(pid)
 
     def signal(self, daemon: Daemon, names: Sequence[str]) -> bool:
-        """Send signals (without SIG) to exactly that process."""
+        """Send signals (without SIG) to exactly that process; what it dumps for them is limited first."""
         import signal
 
+        from backstay.host.cores import allowance
         from backstay.host.daemon import signal as send
 
-        return send(daemon, [signal.Signals[f"SIG{name}"] for name in names])
+        core = allowance(self._state, self.now()) if "ABRT" in names else None
+        return send(daemon, [signal.Signals[f"SIG{name}"] for name in names], core)
 
-    def start(self, timeout: float) -> Completed:
-        """Start the service; its sockets come with it. Waits until systemd says how it went."""
+    def start(self, service: str, timeout: float, sockets: Sequence[str] = ()) -> Completed:
+        """Start these sockets and the service, which brings its local ones along. Waits for systemd's answer."""
         from backstay.host.systemd import Systemd
 
-        return Systemd().start([SERVICE], timeout)
+        return Systemd().start([*sockets, service], timeout)
+
+    def restart(self, units: Sequence[str], timeout: float) -> Completed:
+        """Begin to restart these units, all in their order."""
+        from backstay.host.systemd import Systemd
+
+        return Systemd().restart(units, timeout)
 
     def stop(self, units: Sequence[str], timeout: float) -> Completed:
         """Begin to stop these units."""
@@ -114,11 +130,7 @@ class Host:
         """Give the other hosts that guests may be moved to and that say that their libvirtd is healthy."""
         from backstay.host.attributes import Attributes
 
-        attributes = Attributes()
-        own = here or attributes.local(timeout)
-        others = attributes.takers(timeout) - {own}
-        values = attributes.values(ATTRIBUTE, timeout)
-        return tuple(sorted(host for host in others if values.get(host) == "healthy"))
+        return Attributes().healthy_elsewhere(ATTRIBUTE, here, timeout)
 
     def forbidden(self) -> str:
         """Say why nothing may be done to libvirtd now, or give an empty text."""
@@ -143,6 +155,32 @@ class Host:
         from backstay.host.jobs import emulators
 
         return emulators()
+
+    def guests(self, timeout: float) -> tuple[Guest, ...]:
+        """Look at all emulators of this host; raises OSError as well."""
+        from backstay.host.guests import guests
+
+        return guests(timeout)
+
+    def notes(self, here: str, timeout: float) -> dict[str, str]:
+        """Give what each other host said last of the guests that run on it."""
+        from backstay.host.attributes import Attributes
+
+        attributes = Attributes()
+        own = here or attributes.local(timeout)
+        return {host: text for host, text in attributes.values(NOTE, timeout).items() if host != own}
+
+    def publish_note(self, text: str, timeout: float) -> None:
+        """Tell the other hosts which guests run here, past the CIB."""
+        from backstay.host.attributes import Attributes
+
+        Attributes().publish(NOTE, text, timeout, private=True)
+
+    def publish_strays(self, text: str, timeout: float) -> None:
+        """Set this host's attribute about guests that nobody knows or that run twice; empty removes it."""
+        from backstay.host.attributes import Attributes
+
+        Attributes().publish(STRAYS, text, timeout)
 
     def pause(self, seconds: float) -> None:
         """Wait."""

@@ -12,11 +12,15 @@ from pathlib import Path
 
 from backstay.errors import BadInput
 
+PUBLIC = 0o644
+PRIVATE = 0o600
+"""The mode of what holds a whole live CIB: somebody's hand-made fence device may have its password in it."""
 
-def write_atomically(path: Path, data: bytes) -> None:
+
+def write_atomically(path: Path, data: bytes, mode: int = PUBLIC) -> None:
     """Replace the file `path` by one that holds `data`; a reader sees the old or the new one, never a part.
 
-    The new file has the old one's mode, or 0644. Raises BadInput when it cannot be written there.
+    The new file has the old one's mode, or `mode`. Raises BadInput when it cannot be written there.
     """
     target = path.resolve()
     # Renaming over /dev/null, or over a directory, is never what was meant.
@@ -25,7 +29,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             f"{path} is not a regular file", hint="name a file, or leave the option out for stdout"
         )
     try:
-        mode = target.stat().st_mode & 0o7777 if target.exists() else 0o644
+        mode = target.stat().st_mode & 0o7777 if target.exists() else mode
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror}", hint="name another file") from error
@@ -41,3 +45,11 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise BadInput(f"{path} cannot be written: {error.strerror}", hint="name another file") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_directory(path: Path) -> None:
+    """Make the directory `path` and those above it, where they are missing; BadInput when that cannot be done."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be made: {error.strerror}", hint="name another directory") from error

@@ -23,6 +23,8 @@ PACKAGE = "pacemaker-cli-utils"
 _LINE = re.compile(r"\([^)]*\)\s+(error|warning):\s*(.*)")
 # CRM_EX_OLD: the patch is for an older version of the CIB than the one that it met.
 _MOVED = 103
+# CRM_EX_TIMEOUT: the time was over before it was done.
+_LATE = 124
 # Tells Pacemaker that nothing was changed and nothing failed.
 _SAME, _DIFFERENT = 0, 1
 
@@ -102,6 +104,26 @@ class Pacemaker:
         if not done.ok:
             raise CannotAsk(f"the cluster did not take the configuration: {done.complaint()}")
         return True
+
+    def settled(self, seconds: float) -> bool:
+        """Whether the cluster has nothing left to do, waiting for it for at most `seconds`."""
+        done = self._run("crm_resource", "--wait", f"--timeout={seconds:.0f}s")
+        if done.ok or done.returncode == _LATE:
+            return done.ok
+        raise CannotAsk(f"whether the cluster has settled cannot be asked: {done.complaint()}")
+
+    def fencings(self) -> frozenset[tuple[str, str]]:
+        """The hosts that were fenced with success, each with the time of it, as far as the fencer remembers."""
+        done = self._run("stonith_admin", "--history=*", "--output-as=xml")
+        try:
+            events = etree.fromstring(done.stdout.encode()).iterfind(".//fence_event")
+        except etree.XMLSyntaxError as error:
+            raise CannotAsk(f"the fencer's history cannot be read: {done.complaint()}") from error
+        return frozenset(
+            (event.get("target", ""), event.get("completed", ""))
+            for event in events
+            if event.get("status") == "success" and event.get("action") in ("off", "reboot")
+        )
 
     def _difference(self, old: bytes, new: bytes) -> str | None:
         with tempfile.TemporaryDirectory(prefix="backstay-") as directory:

@@ -2,8 +2,8 @@
 """The processes of this host as /proc shows them: start time, state, arguments.
 
 Decides when a process is gone: when no thread of it can run any more. The leader of a process with a thread in
-D state is shown as a zombie while that thread still holds the disks; such a process is not gone. Never sends
-anything anywhere. Source: proc(5).
+D state is shown as a zombie while that thread still holds the disks; such a process is not gone. psutil would take it
+for gone, and shows neither the state of a thread nor what it waits for. Never sends anything anywhere. Source: proc(5).
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ import os
 DEAD = "ZXx"
 STOPPED = "Tt"  # by a signal, by a tracer
 BLOCKED = "D"
-STATE_FIELD, THREADS_FIELD, START_FIELD = 0, 17, 19  # counted after the closing bracket of the command
+RUNNABLE = "R"
+FIRST = 1  # a pid that always exists
+# counted after the closing bracket of the command
+STATE_FIELD, FLAGS_FIELD, THREADS_FIELD, START_FIELD = 0, 6, 17, 19
+KERNEL_THREAD = 0x00200000  # PF_KTHREAD, a flag of include/linux/sched.h
 
 
 class Process:
@@ -58,10 +62,27 @@ class Proc:
         except (FileNotFoundError, ProcessLookupError):
             return None
 
-    def all(self) -> list[Process]:
-        """Give every process that is not gone, with its arguments."""
+    def all(self, past_blocked: bool = False) -> list[Process]:
+        """Give every process that is not gone, with its arguments; threads of the kernel are none.
+
+        `past_blocked`: without the arguments of those that wait in D state. Raises OSError where some may be hidden.
+        """
+        seen = (self._look_outside(pid, not (past_blocked and self.blocked(pid))) for pid in self.pids())
+        return [process for process in seen if process is not None]
+
+    def pids(self) -> list[int]:
+        """Give the pids of all processes; raises OSError where some may be hidden."""
         pids = [int(name) for name in os.listdir(self.root) if name.isdecimal()]  # noqa: PTH208
-        return [process for process in map(self.look, pids) if process is not None]
+        if FIRST not in pids:  # the mount option hidepid, and no right to see through it
+            raise PermissionError(f"{self.root} hides the processes of others")
+        return pids
+
+    def text(self, pid: int, name: str) -> str:
+        """Give a small file of the process (cgroup, status); empty when the process is gone."""
+        try:
+            return _read(f"{self.root}/{pid}/{name}").decode("utf-8", "replace")
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
 
     def blocked(self, pid: int) -> tuple[str, ...]:
         """Give the kernel functions in which threads of the process wait uninterruptibly (D state)."""
@@ -73,6 +94,16 @@ class Proc:
             except OSError:
                 continue
         return tuple(dict.fromkeys(found))
+
+    def runnable(self, pid: int) -> bool:
+        """Whether a thread of the process runs, or would if it were given a processor."""
+        for task in self._tasks(pid):
+            try:
+                if _fields(_read(f"{task}/stat"))[STATE_FIELD] == RUNNABLE:
+                    return True
+            except OSError:
+                continue
+        return False
 
     def open_files(self, pid: int) -> tuple[str, ...]:
         """Give the paths of the regular files and block devices that the process holds open, without touching them."""
@@ -87,9 +118,18 @@ class Proc:
                 break
         return tuple(sorted({path for path in found if path.startswith("/") and not _is_special(path)}))
 
-    def _look(self, pid: int, with_arguments: bool) -> Process | None:
+    def _look_outside(self, pid: int, with_arguments: bool) -> Process | None:
+        """Give the process of that pid; None for a thread of the kernel and for one that is gone."""
+        try:
+            return self._look(pid, with_arguments, KERNEL_THREAD)
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+
+    def _look(self, pid: int, with_arguments: bool, not_with: int = 0) -> Process | None:
         base = f"{self.root}/{pid}"
         fields = _fields(_read(f"{base}/stat"))
+        if not_with and int(fields[FLAGS_FIELD]) & not_with:
+            return None
         state, start = fields[STATE_FIELD], int(fields[START_FIELD])
         if state in DEAD:
             living = self._living_thread(pid, base)
@@ -128,8 +168,11 @@ def _arguments(base: str) -> tuple[str, ...]:
 
 
 def _fields(stat: bytes) -> list[str]:
-    """Split a stat line after the command, which may hold spaces and brackets."""
-    return stat.rpartition(b")")[2].decode().split()
+    """Split a stat line after the command, which may hold spaces and brackets; raises OSError when it is none."""
+    fields = stat.rpartition(b")")[2].decode("utf-8", "replace").split()
+    if len(fields) <= START_FIELD or not fields[START_FIELD].isdecimal():
+        raise OSError(f"this is not the state of a process: {stat[:80]!r}")
+    return fields
 
 
 def _read(path: str) -> bytes:

@@ -53,13 +53,17 @@ class Qmp:
     ) -> None:
         self._socket.close()
 
-    def execute(self, command: str) -> Any:
-        """Run a command without arguments and give what it returns; events in between are passed over."""
+    def execute(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        """Run a command and give what it returns; events in between are passed over."""
         import json
+
+        said: dict[str, Any] = {"execute": command}
+        if arguments:
+            said["arguments"] = arguments
 
         try:
             self._socket.settimeout(self._left())
-            self._socket.sendall(json.dumps({"execute": command}).encode() + b"\r\n")
+            self._socket.sendall(json.dumps(said).encode() + b"\r\n")
         except OSError as error:
             raise QmpTrouble(f"{command} could not be sent to {self._path}: {error}") from error
         while True:

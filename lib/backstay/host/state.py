@@ -33,7 +33,7 @@ class State:
         except FileNotFoundError:
             return ""
         try:
-            return os.read(handle, LIMIT).decode("utf-8", "replace")
+            return os.read(handle, LIMIT).decode("utf-8", "surrogateescape")
         finally:
             os.close(handle)
 
@@ -48,7 +48,7 @@ class State:
             os.makedirs(self.directory, MODE, exist_ok=True)  # noqa: PTH103  (pathlib costs 6 ms)
             handle = os.open(fresh, flags, 0o600)
         try:
-            os.write(handle, text.encode())
+            os.write(handle, text.encode("utf-8", "surrogateescape"))
         finally:
             os.close(handle)
         os.replace(fresh, target)  # noqa: PTH105

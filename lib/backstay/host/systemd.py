@@ -16,14 +16,27 @@ if TYPE_CHECKING:
 
 PROPERTIES = (
     "Id", "LoadState", "ActiveState", "SubState", "Result", "MainPID", "Job", "ExecMainStatus", "ExecMainCode",
+    "UnitFileState", "Restart", "ControlGroup",
 )  # fmt: skip
 SIGNALLED = ("2", "3")  # ExecMainCode: CLD_KILLED, CLD_DUMPED
+AFTER_TIMEOUT = (
+    "always",
+    "on-failure",
+    "on-abnormal",
+)  # Restart= of a service that is restarted when it was too slow
 
 
 class Unit:
-    """What systemd says about one unit; `pid` is the main process of a service, 0 when there is none."""
+    """What systemd says about one unit; `pid` is the main process of a service, 0 when there is none.
 
-    __slots__ = ("active", "exit_code", "exit_status", "job", "loaded", "name", "pid", "result", "sub")
+    `stopping` says that a job waits for its end and not for its return; show() leaves that open (see Systemd.jobs).
+    `group` is its control group, below the root of the hierarchy.
+    """
+
+    __slots__ = (
+        "active", "enabled", "exit_code", "exit_status", "group", "job", "loaded", "name", "pid", "restart", "result",
+        "stopping", "sub",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -37,6 +50,10 @@ class Unit:
         job: bool = False,
         exit_status: str = "0",
         exit_code: str = "",
+        enabled: str = "",
+        restart: str = "",
+        stopping: bool = False,
+        group: str = "",
     ) -> None:
         self.name = name
         self.loaded = loaded
@@ -47,11 +64,29 @@ class Unit:
         self.job = job
         self.exit_status = exit_status
         self.exit_code = exit_code
+        self.enabled = enabled
+        self.restart = restart
+        self.stopping = stopping
+        self.group = group
 
     @property
     def installed(self) -> bool:
         """Whether there is such a unit at all (a masked one counts as there)."""
         return self.loaded != "not-found"
+
+    @property
+    def masked(self) -> bool:
+        """Whether somebody forbade it to start."""
+        return self.loaded == "masked"
+
+    @property
+    def ended_by_force(self) -> bool:
+        """Whether it was told to stop and had to be killed.
+
+        systemd calls that a failure of the service. So it calls a start that takes too long, but after that it
+        starts a service anew that has one of these Restart= (systemd.service(5)).
+        """
+        return self.active == "failed" and self.result == "timeout" and self.restart in AFTER_TIMEOUT
 
     @property
     def listening(self) -> bool:
@@ -96,13 +131,32 @@ class Systemd:
             raise CannotAsk(f"systemd said something about {len(blocks)} units, asked about {len(names)}")
         return {name: _unit(name, block) for name, block in zip(names, blocks, strict=True)}
 
+    def jobs(self, timeout: float) -> dict[str, str]:
+        """Give what is to be done to which unit: start, stop, restart and so on, by the unit's name."""
+        asked = run(["systemctl", "list-jobs", "--plain", "--no-legend"], timeout=timeout)
+        if not asked.ok:
+            raise CannotAsk(f"systemd does not list its jobs: {asked.complaint()}")
+        rows = (line.split() for line in asked.stdout.splitlines())
+        return {row[1]: row[2] for row in rows if len(row) >= 3}
+
     def start(self, names: Sequence[str], timeout: float) -> Completed:
         """Start units, and wait until systemd says how it went."""
         return self._do(["start"], names, timeout)
 
+    def restart(self, names: Sequence[str], timeout: float) -> Completed:
+        """Begin to restart units without waiting.
+
+        systemd ends a service before its sockets and starts it after them, in whatever order they are named.
+        """
+        return self._do(["restart", "--no-block"], names, timeout)
+
     def stop(self, names: Sequence[str], timeout: float) -> Completed:
         """Begin to stop units, all in one transaction, without waiting for the end."""
         return self._do(["stop", "--no-block"], names, timeout)
+
+    def kill(self, names: Sequence[str], timeout: float) -> Completed:
+        """Kill every process of units, whatever their KillMode."""
+        return self._do(["kill", "--kill-who=all", "--signal=KILL"], names, timeout)
 
     def reset_failed(self, names: Sequence[str], timeout: float) -> Completed:
         """Make systemd forget that units failed, and how often they were restarted."""
@@ -147,4 +201,7 @@ def _unit(name: str, said: dict[str, str]) -> Unit:
         job=said.get("Job", "0") not in ("", "0"),
         exit_status=said.get("ExecMainStatus", "0"),
         exit_code=said.get("ExecMainCode", ""),
+        enabled=said.get("UnitFileState", ""),
+        restart=said.get("Restart", ""),
+        group=said.get("ControlGroup", ""),
     )

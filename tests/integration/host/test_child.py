@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backstay.host.child import Broke, NoAnswer, ask
+from backstay.host.child import Broke, NoAnswer, Pending, ask
 
 
 def test_an_answer_comes_back_whole() -> None:
@@ -64,3 +64,13 @@ def test_a_child_inherits_no_alarm_and_writes_nowhere(capfd: pytest.CaptureFixtu
     finally:
         signal.signal(signal.SIGALRM, before)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_question_is_asked_while_something_else_is_done() -> None:
+    pending = Pending(lambda: time.sleep(0.3) or {"a": 1})
+    try:
+        assert not pending.wait(0.05)
+        assert pending.wait(5.0)
+        assert pending.answer() == {"a": 1}
+    finally:
+        pending.abandon()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from backstay.host.child import ask
+from backstay.host.child import NoAnswer, ask
 from backstay.host.emulator import GO_ON, KILL, Emulators, is_stopped
 from backstay.host.proc import Proc, Process
 
@@ -100,3 +100,37 @@ def test_a_stopped_process_is_seen_as_such(start: Start) -> None:
     assert seen is not None
     Emulators().signal(seen, GO_ON)
     until(lambda: not is_stopped(Proc().look(process.pid) or Process(0, 0, "T")))
+
+
+def shown(proc: Path, pid: int, command: str, state: str) -> Path:
+    """Write a process into a proc file system of our own; gives the file for its arguments."""
+    stat = f"{pid} ({command}) {state} 1 1 1 0 -1 0 {'0 ' * 10}1 0 777\n"
+    for place in (proc / str(pid), proc / str(pid) / "task" / str(pid)):
+        place.mkdir(parents=True)
+        (place / "stat").write_text(stat)
+        (place / "wchan").write_text("rwsem_down_write_slowpath")
+    (proc / str(pid) / "comm").write_text(f"{command}\n")
+    return proc / str(pid) / "cmdline"
+
+
+def test_a_process_with_a_locked_memory_hides_no_other_and_is_told_by_what_needs_no_memory(
+    tmp_path: Path,
+) -> None:
+    shown(tmp_path, 1, "init", "S").write_text("init\0")
+    shown(tmp_path, 2, "qemu-system-x86", "S").write_text(f"kvm\0-uuid\0{UUID}\0")
+    os.mkfifo(shown(tmp_path, 3, "database", "D"))  # who reads this waits
+    os.mkfifo(shown(tmp_path, 4, "qemu-system-x86", "D"))
+    label = tmp_path / "4" / "attr" / "current"
+    label.parent.mkdir()
+    label.write_text(f"libvirt-{UUID[:-1]}2 (enforce)\n")
+    began = time.monotonic()
+    everyone = {process.pid: process.arguments for process in Emulators(Proc(str(tmp_path)), ask).all(2.0)}
+    assert time.monotonic() - began < 3
+    assert {pid: arguments[-1] for pid, arguments in everyone.items()} == {2: UUID, 4: f"{UUID[:-1]}2"}
+
+
+def test_a_memory_that_is_locked_for_no_visible_reason_leaves_a_doubt(tmp_path: Path) -> None:
+    shown(tmp_path, 1, "init", "S").write_text("init\0")
+    os.mkfifo(shown(tmp_path, 3, "database", "S"))
+    with pytest.raises(NoAnswer):
+        Emulators(Proc(str(tmp_path)), ask).all(1.0)

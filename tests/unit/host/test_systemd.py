@@ -83,6 +83,15 @@ def test_why_it_does_not_run(unit: Unit, story: str) -> None:
     assert unit.story() == story
 
 
+def test_jobs_are_read_by_their_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = "1234 libvirtd.service stop running\n1240 virtqemud.socket restart waiting\n"
+    monkeypatch.setattr(systemd, "run", Tool((0, listed, ""), (0, "", ""), (1, "", "no bus")))
+    assert Systemd().jobs(4) == {"libvirtd.service": "stop", "virtqemud.socket": "restart"}
+    assert Systemd().jobs(4) == {}
+    with pytest.raises(CannotAsk):
+        Systemd().jobs(4)
+
+
 def down(active: str) -> str:
     return f"Id=heal.service\nLoadState=loaded\nActiveState={active}\nSubState=x\nJob=\n"
 
@@ -156,12 +165,14 @@ def test_only_a_host_in_service_takes_guests(
 
 
 def test_an_empty_value_removes_the_attribute(monkeypatch: pytest.MonkeyPatch) -> None:
-    tool = Tool((0, "", ""), (0, "", ""), (0, "n1\n", ""))
+    tool = Tool((0, "", ""), (0, "", ""), (0, "", ""), (0, "n1\n", ""))
     monkeypatch.setattr(attributes, "run", tool)
     Attributes().publish("backstay-libvirtd", "healthy", 4)
     Attributes().publish("backstay-libvirtd", "", 4)
+    Attributes().publish("backstay-guests", "-", 4, private=True)
     assert Attributes().local(4) == "n1"
-    assert tool.asked[:2] == [
+    assert tool.asked[:3] == [
         "attrd_updater --name backstay-libvirtd --update healthy",
         "attrd_updater --name backstay-libvirtd --delete",
+        "attrd_updater --name backstay-guests --private --update -",
     ]

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The host that a frontend role runs on: its units, what answers, the lease, what is remembered.
+
+Decides nothing. The lease may lie on shared storage, so it is read and written where that can be abandoned.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from backstay.host import child
+from backstay.host.state import State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Protocol
+
+    from backstay.host.probes import Answer, Probe
+    from backstay.host.process import Completed
+    from backstay.host.systemd import Unit
+
+    class Command(Protocol):
+        """What is run (agents.frontend_profile.Command)."""
+
+        argv: tuple[str, ...]
+
+
+ATTRIBUTE = "backstay-frontend-"
+PROFILES = "/etc/backstay/profiles"
+RECORDS = "/var/lib/backstay"
+LARGEST = 1 << 20  # bytes of a profile or a lease
+COMM = 15  # letters of a program's name that the kernel keeps, proc(5)
+
+
+class Host:
+    """The host that the agent runs on. `name` is the resource's. Asking systemd or the cluster raises CannotAsk."""
+
+    __slots__ = ("_state", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._state = State()
+
+    def now(self) -> float:
+        """Give the seconds since boot, as the memory counts them."""
+        return time.monotonic()
+
+    def clock(self) -> float:
+        """Give the seconds since the epoch, for records that other hosts read."""
+        return time.time()
+
+    def pause(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(max(0.0, seconds))
+
+    def nodename(self) -> str:
+        """Give the name that this host gives itself."""
+        return os.uname().nodename
+
+    def boot(self) -> str:
+        """Give the kernel's name for this boot."""
+        from backstay.host.proc import Proc
+
+        return Proc().boot()
+
+    # ---- units
+
+    def units(self, names: Sequence[str], timeout: float) -> dict[str, Unit]:
+        """Ask systemd about units."""
+        from backstay.host.systemd import Systemd
+
+        return Systemd().show(names, timeout) if names else {}
+
+    def leftovers(self, unit: Unit) -> tuple[int, ...]:
+        """Give the processes that a unit has, also one that is down."""
+        from backstay.host.cgroup import processes
+
+        return processes(unit.group)
+
+    def start(self, unit: str, timeout: float) -> Completed:
+        """Start a unit, and wait until systemd says how it went."""
+        from backstay.host.systemd import Systemd
+
+        return Systemd().start([unit], timeout)
+
+    def stop(self, unit: str, timeout: float) -> Completed:
+        """Begin to stop a unit."""
+        from backstay.host.systemd import Systemd
+
+        return Systemd().stop([unit], timeout)
+
+    def kill(self, unit: str, timeout: float) -> Completed:
+        """Kill every process of a unit."""
+        from backstay.host.systemd import Systemd
+
+        return Systemd().kill([unit], timeout)
+
+    def reset_failed(self, unit: str, timeout: float) -> Completed:
+        """Make systemd forget that a unit failed."""
+        from backstay.host.systemd import Systemd
+
+        return Systemd().reset_failed([unit], timeout)
+
+    # ---- what the profile wants
+
+    def run(self, command: Command, timeout: float) -> Completed:
+        """Run a command."""
+        from backstay.host.process import run
+
+        return run(command.argv, timeout=timeout)
+
+    def ask(self, probes: Sequence[Probe], at_most: float) -> tuple[Answer, ...]:
+        """Ask all probes at once."""
+        from backstay.host.probes import ask
+
+        return ask(probes, at_most)
+
+    def hangs(self, words: Sequence[str]) -> bool:
+        """Whether a process of these words waits in D state: another one would only wait beside it."""
+        from backstay.host.proc import Proc
+
+        proc = Proc()
+        # The arguments of a process in D state may not be readable, so the name that the kernel keeps is compared.
+        name = os.path.basename(words[0])[:COMM]  # noqa: PTH119
+        return any(proc.text(pid, "comm").strip() == name for pid in proc.pids() if proc.blocked(pid))
+
+    def profile(self, name: str) -> str:
+        """Give the text of the profile that an admin wrote; raises OSError."""
+        with open(f"{PROFILES}/{name}.toml", encoding="utf-8") as file:  # noqa: PTH123
+            return file.read(LARGEST)
+
+    # ---- the lease
+
+    def lease(self, path: str, change: Callable[[str], tuple[str, str]], timeout: float) -> str:
+        """Read the lease, write what `change` makes of it, and give what `change` says besides. Raises CannotAsk."""
+        return str(child.ask(lambda: _changed(path, change), timeout))
+
+    def read_lease(self, path: str, timeout: float) -> str:
+        """Give the text of the lease, empty when there is none; raises CannotAsk."""
+        return str(child.ask(lambda: _text(path), timeout))
+
+    def record(self, change: Callable[[str], tuple[str, str]]) -> None:
+        """Change this host's own record of the role as the lease; raises OSError."""
+        os.makedirs(RECORDS, 0o755, exist_ok=True)  # noqa: PTH103
+        _changed(f"{RECORDS}/role-{self.name}", change)
+
+    # ---- the cluster
+
+    def publish(self, value: str, timeout: float) -> None:
+        """Set this host's attribute for this role; empty removes it."""
+        from backstay.host.attributes import Attributes
+
+        Attributes().publish(ATTRIBUTE + self.name, value, timeout)
+
+    def members(self, timeout: float) -> frozenset[str]:
+        """Give the hosts that are online in this partition of the cluster, whatever else they are."""
+        from backstay.host.attributes import Attributes
+
+        return Attributes().online(timeout)
+
+    # ---- memory
+
+    def recall(self, what: str = "") -> str:
+        """Give what was remembered (of a kind), or an empty text."""
+        try:
+            return self._state.read(f"frontend{what}-{self.name}")
+        except OSError:
+            return ""
+
+    def remember(self, text: str, what: str = "") -> None:
+        """Remember a text; an empty one forgets. Raises OSError."""
+        if text:
+            self._state.write(f"frontend{what}-{self.name}", text)
+        else:
+            self._state.forget(f"frontend{what}-{self.name}")
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            return file.read(LARGEST)
+    except FileNotFoundError:
+        return ""
+
+
+def _changed(path: str, change: Callable[[str], tuple[str, str]]) -> str:
+    from backstay.host.durable import replace
+
+    before = _text(path)
+    after, said = change(before)
+    if after != before:
+        replace(path, after.encode())
+    return said

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is asked and done on another host, done here: the script in a real shell, files that are replaced."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from backstay.errors import CannotAsk
+from backstay.host import far
+from backstay.host.ssh import OPTIONS, Host
+
+HERE = Host("here")
+NOBODY = "x" * 64  # no resolver asks anybody for a label that long
+
+
+def test_a_look_comes_to_its_end() -> None:
+    seen = far.look(HERE)
+    assert abs(seen.offset) <= seen.doubt + 0.1
+    assert seen.uname == ""
+
+
+def test_an_examination_answers_every_question(tmp_path: Path) -> None:
+    secret = tmp_path / "password file"
+    secret.write_text("0123456789abcdef")
+    secret.chmod(0o600)
+    words = (f"path:{tmp_path}", f"path:{tmp_path}/no", "name:localhost", f"name:{NOBODY}",
+             f"secret:{secret}", f"secret:{tmp_path}/none")  # fmt: skip
+    seen = far.examine(HERE, words)
+    assert seen.uname == os.uname().nodename
+    assert seen.missing == (f"{tmp_path}/no",)
+    assert "127.0.0.1" in seen.addresses["localhost"] or "::1" in seen.addresses["localhost"]
+    assert seen.addresses[NOBODY] == ()
+    assert set(seen.programs) == {"pacemaker", "pacemaker-remote", "corosync", "libvirt", "backstay"}
+
+
+def test_a_hostile_word_stays_a_word(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.touch()
+    far.examine(HERE, (f"path:$(rm {victim})", f"name:`rm {victim}`", f"secret:'; rm {victim}; '"))
+    assert victim.exists()
+
+
+@pytest.mark.parametrize("mode", ["0400", "0644"])
+def test_a_file_is_replaced_whole(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "a new place" / "key"
+    for content in (bytes(range(256)), b"another\n"):
+        far.write(HERE, str(path), content, mode)
+        assert path.read_bytes() == content
+        assert stat.S_IMODE(path.stat().st_mode) == int(mode, 8)
+    assert [one.name for one in path.parent.iterdir()] == ["key"]
+
+
+def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotAsk, match="here"):
+        far.write(HERE, str(tmp_path / "file" / "below"), b"x")
+
+
+def test_a_file_is_set_aside_as_often_as_need_be(tmp_path: Path) -> None:
+    path = tmp_path / "corosync.conf"
+    for text in ("one", "two"):
+        path.write_text(text)
+        far.put_aside(HERE, str(path))
+    far.put_aside(HERE, str(path))
+    assert sorted(one.name for one in tmp_path.iterdir()) == [
+        "corosync.conf.before-0",
+        "corosync.conf.before-1",
+    ]
+
+
+def test_a_host_that_nobody_answers_for() -> None:
+    with pytest.raises(CannotAsk) as raised:
+        far.look(Host("n9", "no host"))
+    assert "n9 cannot be reached by ssh" in str(raised.value)
+    assert "BatchMode" in raised.value.hint
+    assert "BatchMode=yes" in OPTIONS
