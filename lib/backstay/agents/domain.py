@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ocf:backstay:domain: one libvirt domain (QEMU/KVM) as a cluster resource.
+"""ocf:backstay:domain: one libvirt domain (QEMU/KVM, or an LXC container) as a cluster resource.
 
 Reads top to bottom: the parameters, the actions, the host that they act on. What is seen and what follows from it is
 in domain_state; starting, stopping and migrating have a module each, loaded only when they are wanted, because a
 monitor of every domain runs every few seconds on every host.
+
+What a monitor costs, and why no truth is traded for it. A recurring monitor that finds nothing changed ends before
+this module is even loaded (host/unchanged.py). It has seen the same process alive and not stopped by a signal, and
+libvirt's own written word that it runs; libvirt writes that file anew at each change of state, so a guest that was
+paused, suspended or crashed, and an emulator that is gone, are seen by the very next monitor. Anything that is not
+exactly as before, an answer that was not 0, and every five minutes without a question to libvirt itself, lead here.
+When libvirt's word can be old stands in host/libvirt_status.py.
 """
 
 from __future__ import annotations
@@ -11,183 +18,234 @@ from __future__ import annotations
 import os
 import time
 
+from backstay.agents import domain_container
+from backstay.agents.domain_container import is_container
 from backstay.agents.domain_definition import normal_uuid
-from backstay.agents.domain_state import RUNNING, STOPPED, monitor, probe
-from backstay.agents.domain_world import World, glance, insist, remember, survey, unknown_for
+from backstay.agents.domain_parameters import DomainParameters
+from backstay.agents.domain_state import RUNNING, STOPPED, condition, judged, monitor, probe
+from backstay.agents.domain_world import (
+    World,
+    glance,
+    insist,
+    lasted,
+    limits_trouble,
+    remember,
+    survey,
+    unknown_for,
+)
 from backstay.host import libvirt
 from backstay.host.child import ask
 from backstay.host.clock import pause
 from backstay.host.definitions import Definitions
 from backstay.host.emulator import Emulators, monitor_socket_of, name_of, uuid_of
 from backstay.host.libvirt import Answer, Libvirt
-from backstay.host.libvirt_status import says_running
+from backstay.host.libvirt_status import says_running, written
 from backstay.host.records import Records
 from backstay.host.state import State
+from backstay.host.unchanged import Unchanged
 from backstay.ocf import codes
-from backstay.ocf.agent import Action, Agent, reload_agent
+from backstay.ocf.agent import Action, Agent
 from backstay.ocf.outcome import Outcome, done, failed
-from backstay.ocf.parameters import Parameters, boolean, path, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from backstay.agents.domain_state import Seen
-    from backstay.agents.domain_world import Monitor
+    from collections.abc import Callable
+
+    from backstay.agents.domain_state import Condition, Seen
+    from backstay.agents.domain_world import Elsewhere, Monitor
     from backstay.host.clock import Deadline
+    from backstay.host.definition_copies import Copies
     from backstay.host.proc import Process
     from backstay.ocf.context import Context
 
-HYPERVISORS = ("qemu:///system", "qemu:///session")
-TRANSPORTS = ("", "ssh", "tls", "tcp", "libssh2", "unix")
 ASKING = 4.0  # seconds that a monitor gives libvirt for its answer
+ABSENT = """Parameters of ocf:heartbeat:VirtualDomain that are not here, and what to do instead.
+save_config_on_stop: config is what all hosts start from, and a stop is the wrong moment to replace it with what happens
+to run; write changes into config: virsh dumpxml --inactive --security-info shows those of a running guest.
+sync_config_on_stop: let config lie on shared storage; while that is away, each host has a copy.
+copyindirs: a start cannot wait for libguestfs; put the files into the backing image, or into a disk for cloud-init.
+autoset_utilization_cpu, autoset_utilization_host_memory, autoset_utilization_hv_memory, unset_utilization_cpu,
+unset_utilization_host_memory, unset_utilization_hv_memory: a monitor that writes into the cluster's configuration
+begins a transition, and a balloon that moves would move guests.
+What a guest uses is known before it runs: backstay render writes it from the cloud description; without that,
+crm_resource --resource NAME --utilization --set-parameter memory --parameter-value MIB does it once."""
+DEEP = 10  # check level from which a monitor looks inside
 TWICE = 0.5  # seconds between two looks at an emulator that seems to be gone
-
-
-def _uuid_complaint(given: str) -> str:
-    try:
-        normal_uuid(given)
-    except ValueError as complaint:
-        return str(complaint)
-    return ""
-
-
-def _hypervisor_complaint(given: str) -> str:
-    if given.partition("?")[0] in HYPERVISORS:
-        return ""
-    return f"must be one of {', '.join(HYPERVISORS)}: a domain's emulator is looked for on the host itself"
-
-
-def _transport_complaint(given: str) -> str:
-    return "" if given in TRANSPORTS else f"must be empty or one of {', '.join(TRANSPORTS[1:])}"
-
-
-def _options_complaint(given: str) -> str:
-    from backstay.agents.domain_migration import options
-
-    try:
-        options(given)
-    except ValueError as complaint:
-        return str(complaint)
-    return ""
-
-
-class DomainParameters(Parameters):
-    """The parameters; names are those of ocf:heartbeat:VirtualDomain where they mean the same."""
-
-    config = path(
-        "file with the definition of the domain (libvirt XML)",
-        required=True,
-        unique_group="config",
-        longdesc="Absolute path of the definition, the same on every host; usually on shared storage. It is needed to "
-        "start the domain. A running domain is seen and stopped without it.",
-    )
-    uuid = text(
-        "UUID of the domain",
-        check=_uuid_complaint,
-        unique_group="uuid",
-        longdesc="Says who the domain is while config cannot be read, for example because its share is not mounted on "
-        "a host. Must be the UUID that config has.",
-    )
-    hypervisor = text(
-        "libvirt connection URI",
-        check=_hypervisor_complaint,
-        default="qemu:///system",
-        longdesc="The libvirt on this host that runs the domain: qemu:///system or qemu:///session.",
-    )
-    migration_transport = text(
-        "transport to libvirt on the other host",
-        check=_transport_complaint,
-        reloadable=True,
-        longdesc="How libvirt on one host reaches libvirt on another one for a live migration: empty or tls "
-        "(certificates), ssh (root's keys), tcp (only in a network that nobody else can enter).",
-    )
-    migrate_options = text(
-        "further options for live migration",
-        check=_options_complaint,
-        reloadable=True,
-        longdesc="Options of virsh migrate: --unsafe, --auto-converge, --compressed, --tunnelled, --abort-on-error, "
-        "--parallel, --tls, --undefinesource, --copy-storage-all, --bandwidth=MIBPS, --migrateuri=URI, "
-        "--listen-address=ADDRESS. Migration is always live and peer to peer.",
-    )
-    force_stop = boolean(
-        "end the domain without asking the guest",
-        reloadable=True,
-        longdesc="Stops the domain as if its power were cut. Otherwise the guest is asked to shut down, and gets "
-        "60 percent of the stop timeout for it.",
-    )
 
 
 def start(context: Context[DomainParameters]) -> Outcome:
     """Start the domain."""
-    from backstay.agents import domain_start
+    from backstay.agents import domain_around, domain_birth, domain_start
 
-    return domain_start.start(world_of(context), context.deadline)
+    world = world_of(context)
+    domain_around.before_start(context, world)
+    birth = domain_birth.birth_of(context, world)
+    outcome = domain_start.start(world, context.deadline, birth, context.parameters.guard)
+    outcome = domain_around.after_start(context, world, outcome)
+    if outcome.code != codes.SUCCESS:
+        _forbid(context)
+    return remarked(context, outcome)
 
 
 def stop(context: Context[DomainParameters]) -> Outcome:
     """Stop the domain."""
     from backstay.agents import domain_stop
 
-    return domain_stop.stop(world_of(context), context.deadline, context.parameters.force_stop)
+    given, world = context.parameters, world_of(context)
+    modes = domain_stop.modes_of(given.shutdown_mode)
+    if _forbid(context):
+        modes = domain_container.modes(modes)
+    save = None
+    if given.snapshot and not given.force_stop and not is_container(given.hypervisor):
+        from backstay.agents import domain_birth
+
+        save = domain_birth.save_of(context, world)
+    return domain_stop.stop(world, context.deadline, given.force_stop, modes, save)
 
 
 def migrate_to(context: Context[DomainParameters]) -> Outcome:
     """Move the domain to the host that Pacemaker names."""
     from backstay.agents import domain_migration
+    from backstay.agents.domain_migration_way import contradiction, way
+    from backstay.host.libvirt_migration import Migrations
+    from backstay.host.libvirt_preflight import Preflight
 
     given, target = context.parameters, context.migrate_target
+    if is_container(given.hypervisor):
+        return failed(f"{context.instance} is a container, and libvirt migrates none: it goes on here")
     if not target:
         return failed("migrate_to was called without a target")
-    to = domain_migration.destination(given.hypervisor, given.migration_transport, target)
-    return domain_migration.migrate_to(world_of(context), context.deadline, target, to, given.migrate_options)
+    chosen = way(given, target)
+    if doubt := contradiction(given):
+        context.warn(f"{doubt}; migrate_options wins")
+    hosts = Migrations(given.hypervisor, chosen.remote), Preflight(given.hypervisor, chosen.remote)
+    return domain_migration.migrate_to(world_of(context), *hosts, context.deadline, target, chosen)
 
 
 def migrate_from(context: Context[DomainParameters]) -> Outcome:
     """Wait for the domain that another host sent."""
-    from backstay.agents import domain_migration
+    from backstay.agents import domain_around, domain_arrival, domain_birth
 
-    return domain_migration.migrate_from(world_of(context), context.deadline, context.migrate_source)
+    world = world_of(context)
+    outcome = domain_arrival.migrate_from(world, context.deadline, context.migrate_source)
+    if outcome.code == codes.SUCCESS:
+        domain_birth.birth_of(context, world).arrived(context.deadline)
+    return domain_around.after_arrival(context, world, outcome)
+
+
+def reload(context: Context[DomainParameters]) -> Outcome:
+    """Set changed limits in the running domain."""
+    from backstay.agents import domain_around
+
+    Unchanged(os.environ).take()  # a limit that could not be set is the next monitor's business
+    return domain_around.take_over(context, world_of(context))
 
 
 def check(context: Context[DomainParameters]) -> Outcome:
-    """Probe or monitor."""
-    world = world_of(context)
-    return look(world, context.deadline) if context.is_probe else watch(world, context.deadline)
+    """Probe or monitor; a probe never goes deeper, because its failure would stop the guest where it runs well."""
+    if context.is_probe:
+        return look(world_of(context), context.deadline, lambda seen: _for_the_next_boot(context, seen))
+    return remarked(context, checked(context))
 
 
-def look(world: World, deadline: Deadline) -> Outcome:
+def checked(context: Context[DomainParameters]) -> Outcome:
+    """Do a recurring monitor, as deep as it is asked to."""
+    unchanged = Unchanged(os.environ)
+    unchanged.take()
+    world, given = world_of(context), context.parameters
+    world.says_running = unchanged.says_running
+    seen, found, outcome = watched(world, context.deadline, given.degraded_limit)
+    if found is None or outcome.code not in (codes.SUCCESS, codes.DEGRADED):
+        return outcome
+    scripts = given.monitor_scripts and given.monitor_scripts_depth <= context.check_level
+    if context.check_level >= DEEP or scripts:
+        from backstay.agents import domain_inside
+
+        outcome = domain_inside.look(world, seen, outcome, domain_inside.tools_of(context), context.deadline)
+    trouble = limits_trouble(world)
+    if given.wrong or trouble:  # said last: it hides nothing of what is wrong inside
+        from backstay.agents import domain_around
+
+        outcome = domain_around.beside(context, world, outcome, trouble)
+    if found.counts or (given.monitor_scripts and not given.monitor_scripts_depth):
+        return outcome  # the short way would neither see the end of what is counted nor run them
+    record = world.records.read(context.instance) if outcome.code == codes.SUCCESS else None
+    if record is not None:
+        unchanged.keep(record.name, record.pid, record.start)
+    return outcome
+
+
+def remarked(context: Context[DomainParameters], outcome: Outcome) -> Outcome:
+    """Remember that a start or a monitor failed: a memory that holds the failure is not saved by the stop to come."""
+    if outcome.code == codes.GENERIC and context.parameters.snapshot:
+        from backstay.agents import domain_snapshot
+
+        domain_snapshot.mark(world_of(context), outcome.reason)
+    return outcome
+
+
+def look(world: World, deadline: Deadline, besides: Callable[[Seen], None] = lambda _seen: None) -> Outcome:
     """Do a probe; in doubt it takes all its time, as a failed one makes Pacemaker stop the guest where it runs well."""
     seen = insist(world, deadline)
     if seen.truth == RUNNING:
         _remember(world, seen)
+    besides(seen)
     return probe(seen)
 
 
-def watch(world: World, deadline: Deadline) -> Outcome:
-    """Do a recurring monitor: processes first, then what libvirt says about how the guest runs."""
+def _for_the_next_boot(context: Context[DomainParameters], seen: Seen) -> None:
+    from backstay.agents import domain_autostart
+    from backstay.host.traps import AUTOSTART, AUTOSTART_OF_CONTAINERS, Traps
+
+    given = context.parameters
+    container = is_container(given.hypervisor)
+    if (
+        container or given.hypervisor.partition("?")[0] == "qemu:///system"
+    ):  # only these start anything at boot
+        place = AUTOSTART_OF_CONTAINERS if container else AUTOSTART
+        boot = Traps(Libvirt(given.hypervisor), autostart=place)
+        domain_autostart.disarm(given.traps, seen, boot, context.deadline, context.warn)
+
+
+def watch(world: World, deadline: Deadline, limit: float = 0.0) -> Outcome:
+    """Do a recurring monitor; after `limit` seconds a condition that ages is a failure (0: never)."""
+    return watched(world, deadline, limit)[2]
+
+
+def watched(world: World, deadline: Deadline, limit: float) -> tuple[Seen, Condition | None, Outcome]:
+    """Do a recurring monitor: processes first, then what libvirt says about how the guest runs.
+
+    Gives what was seen, how the guest is (None when it does not run, or nobody knows) and the answer.
+    """
     seen = glance(world, deadline)
     if seen.truth == STOPPED:
         world.pause(min(TWICE, deadline.left()))
         seen = survey(world, deadline)
-    answer = Answer(libvirt.NOT_ASKED)
-    if seen.truth == RUNNING:
-        _remember(world, seen)
-        answer = _ask_libvirt(world, seen, deadline)
-    return monitor(seen, answer, unknown_for(world, seen))
+    if seen.truth != RUNNING:
+        return seen, None, monitor(seen, Answer(libvirt.NOT_ASKED), unknown_for(world, seen))
+    _remember(world, seen)
+    found = condition(seen, _ask_libvirt(world, seen, deadline))
+    age = lasted(world, seen.emulators[0], found.kind if found.counts else "")
+    return seen, found, judged(seen, found, age, limit)
 
 
 def _ask_libvirt(world: World, seen: Seen, deadline: Deadline) -> Answer:
     """Ask how the guest runs; when libvirt does not know it, ask again: it may have just started.
 
-    It is not asked when its last written word is that all is well: a question costs more than all else together.
+    It is not asked when its last written word is that all is well: a question costs more than all else together. When
+    it does not answer, its last written word is all that there is: a guest that it saw paused does not run.
     """
     process = seen.emulators[0]
-    if world.says_running(seen.identity.name or name_of(process.arguments), process.pid):
+    name = seen.identity.name or name_of(process.arguments)
+    if world.says_running(name, process.pid):
         return Answer(libvirt.KNOWN, state="running")
     uuid = _uuid(seen)
     answer = world.libvirt.describe(uuid, "", deadline.at_most(ASKING).left())
     if answer.answered and not answer.active:
         world.pause(min(TWICE, deadline.left()))
         answer = world.libvirt.describe(uuid, "", deadline.at_most(ASKING).left())
+    if not answer.answered:
+        answer.state, answer.reason = world.written(name, process.pid)
     return answer
 
 
@@ -201,39 +259,93 @@ def _uuid(seen: Seen) -> str:
 
 def validate(context: Context[DomainParameters]) -> Outcome:
     """Read the definition on this host (validate-all at level 10)."""
+    from backstay.agents import domain_birth
+
+    contradiction = context.parameters.contradiction()
+    if contradiction:
+        return failed(contradiction, codes.NOT_CONFIGURED)
     seen = survey(world_of(context), context.deadline, definition_first=True)
     identity = seen.identity
     if identity.contradiction:
         return failed(identity.contradiction, codes.NOT_CONFIGURED)
-    if identity.definition is None:
+    if identity.definition is None or identity.copied:
         return failed(identity.trouble, codes.NOT_INSTALLED)
+    if context.parameters.guard == "lock" and not elsewhere_of(context).lock_manager():
+        complaint = (
+            "guard=lock, but libvirt here has no lock manager: set lock_manager in /etc/libvirt/qemu.conf"
+        )
+        return failed(complaint, codes.ARGUMENTS)
     if not (identity.definition.uuid or context.parameters.uuid):
         context.warn(f"{context.parameters.config} has no <uuid>: the domain is recognised by its name alone")
+    findings = domain_birth.findings(context, seen)
+    if findings:
+        return failed(f"{context.parameters.config} defines {identity.name}, but {'; '.join(findings)}")
     return done(f"{context.parameters.config} defines {identity.name}")
 
 
 def world_of(context: Context[DomainParameters]) -> World:
     """Give this host as the modules of this agent want it."""
     given = context.parameters
-    emulators = Emulators(ask=ask)
+    emulators, here = _driver(context)
     return World(
         instance=context.instance,
         host=context.node or os.uname().nodename,
         config=given.config or "",
         uuid=normal_uuid(given.uuid) if given.uuid else "",
         emulators=emulators,
-        libvirt=Libvirt(given.hypervisor),
+        libvirt=here,
         libvirt_at=Libvirt,
+        elsewhere=lambda: elsewhere_of(context),
         monitor=monitor_of,
         records=Records(emulators.boot()),
         memory=State(),
+        copies=copies_of,
         read=Definitions().read,
         says_running=says_running,
+        written=written,
         pause=pause,
         monotonic=time.monotonic,
         warn=context.warn,
         note=context.note,
     )
+
+
+def _driver(context: Context[DomainParameters]) -> tuple[Emulators, Libvirt]:
+    """Give the host's side and libvirt's side of the hypervisor that the domain is for."""
+    uri = context.parameters.hypervisor
+    if not is_container(uri):
+        return Emulators(ask=ask), Libvirt(uri)
+    from backstay.host.container import Containers
+    from backstay.host.libvirt_lxc import Gate, Lxc
+
+    return Containers(ask=ask), Lxc(uri, Gate(context.instance))
+
+
+def _forbid(context: Context[DomainParameters]) -> bool:
+    """Let libvirt carry out nothing any more that it was asked to create, if it is a container; whether it is one."""
+    if not is_container(context.parameters.hypervisor):
+        return False
+    from backstay.host.libvirt_lxc import Gate
+
+    domain_container.forbid(Gate(context.instance), pause, context.warn)
+    return True
+
+
+def elsewhere_of(context: Context[DomainParameters]) -> Elsewhere:
+    """Give the other hosts as the guard of a start wants them."""
+    from backstay.agents.domain_migration_way import remote
+    from backstay.host.elsewhere import Elsewhere as Hosts
+
+    given = context.parameters
+    own = context.node or os.uname().nodename
+    return Hosts(own, given.hypervisor, lambda host: remote(given, host))
+
+
+def copies_of() -> Copies:
+    """Give this host's copies of definitions; what a monitor of a known emulator never loads."""
+    from backstay.host.definition_copies import Copies
+
+    return Copies()
 
 
 def monitor_of(process: Process) -> Monitor | None:
@@ -246,20 +358,33 @@ def monitor_of(process: Process) -> Monitor | None:
 
 AGENT = Agent(
     "domain",
-    "A libvirt domain (QEMU/KVM virtual machine)",
+    "A libvirt domain (QEMU/KVM virtual machine, or LXC container)",
     "Starts, stops, watches and live-migrates one virtual machine that libvirt runs on QEMU or KVM. The process of "
     "the machine is the truth: a libvirtd that is dead or hung makes no monitor fail and no stop, and a "
-    "machine is said to be stopped only when its process is seen gone.\n\n"
+    "machine is said to be stopped only when its process is seen gone. A container (hypervisor lxc:///system) is kept "
+    "in the same way, without live migration.\n\n"
     "Every host must have the same definition (config) and see the same disks. Set migration with the meta "
-    "attribute allow-migrate=true.",
+    "attribute allow-migrate=true.\n\n"
+    "A guest with UEFI or an emulated TPM takes its variables and its TPM's state to another host only if they lie on "
+    "shared storage; validate-all at level 10 says where they lie. Nothing here removes them, and a TPM's state is "
+    "kept also where libvirt would delete it when the guest ends. A persistent definition that libvirt has is left "
+    "as it is.\n\n"
+    "Check levels (OCF_CHECK_LEVEL of a monitor operation): 10 looks into libvirt and the emulator (the same process, "
+    "an emulator that answers, disks with errors, block jobs), 20 asks the guest agent besides. A probe never goes "
+    "deeper than whether the domain runs.\n\n"
+    "Limits (limit_disk, limit_cpu, cpu_shares, limit_memory, limit_network) and most other parameters may be changed "
+    "while the domain runs: Pacemaker calls reload-agent, and the guest goes on.\n\n"
+    f"{ABSENT}",
     DomainParameters,
     (
         Action("start", 90, start),
         Action("stop", 120, stop),
         Action("monitor", 30, check, interval=10),
+        Action("monitor", 60, check, interval=60, depth=10),
+        Action("monitor", 90, check, interval=120, depth=20),
         Action("migrate_to", 300, migrate_to),
         Action("migrate_from", 60, migrate_from),
-        Action("reload-agent", 20, reload_agent),
+        Action("reload-agent", 30, reload),
     ),
     validate=validate,
 )

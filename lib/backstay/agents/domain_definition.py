@@ -13,6 +13,10 @@ from backstay.errors import BadInput
 
 HEXADECIMAL = "0123456789abcdef"
 GROUPS = (8, 4, 4, 4, 12)
+SAME = ("", "utf-8", "us-ascii")
+BYTE_ORDERS = (b"\xff\xfe", b"\xfe\xff")  # how UTF-16 begins
+DEEPEST = 256  # elements inside each other; libvirt's parser takes no more
+LONGEST = 255  # characters of a name: libvirt makes a file of it
 
 
 class Definition:
@@ -53,8 +57,10 @@ def parse(content: bytes, path: str) -> Definition:
     """Give name and UUID of a domain's definition; raises BadInput that names the file and the line."""
     reader = _Reader()
     found = reader.read(content, path)
+    if reader.encoding.lower() not in SAME or content[:2] in BYTE_ORDERS:
+        return parse(_recoded(content, reader.encoding or "utf-16", path), path)
     name = found.get("name", "").strip()
-    if not name or "/" in name:
+    if not name or "/" in name or not name.isprintable():
         raise BadInput(f"{path}: <domain> has no usable <name>")
     given = found.get("uuid", "")
     try:
@@ -64,16 +70,28 @@ def parse(content: bytes, path: str) -> Definition:
     return Definition(name, uuid, content, reader.place)
 
 
+def _recoded(content: bytes, encoding: str, path: str) -> bytes:
+    """Give the content in UTF-8 without its declaration: libvirt is given a text, not a file."""
+    try:
+        text = content.decode(encoding)
+        if text.startswith("<?xml"):
+            text = text.partition("?>")[2]
+        return text.encode()
+    except (ValueError, LookupError) as error:
+        raise BadInput(f"{path}: not XML for libvirt: {error}") from None
+
+
 class _Reader:
     """Collects the text of /domain/name and /domain/uuid, whatever stands around it."""
 
-    __slots__ = ("depth", "found", "inside", "parser", "place", "root")
+    __slots__ = ("depth", "encoding", "found", "inside", "parser", "place", "root")
 
     def __init__(self) -> None:
         self.parser = pyexpat.ParserCreate(None, " ")
         self.place = 0
         self.depth = 0
         self.root = ""
+        self.encoding = ""
         self.inside = ""
         self.found: dict[str, str] = {}
 
@@ -82,18 +100,24 @@ class _Reader:
         parser.StartElementHandler = self.start
         parser.EndElementHandler = self.end
         parser.CharacterDataHandler = self.text
+        parser.XmlDeclHandler = self.declaration
         try:
             parser.Parse(content, True)
         except pyexpat.ExpatError as error:
             raise BadInput(f"{path}:{error.lineno}: not XML: {pyexpat.ErrorString(error.code)}") from None
-        except (ValueError, LookupError) as error:  # an encoding that does not exist
-            raise BadInput(f"{path}: not XML: {error}") from None
+        except (ValueError, LookupError) as error:  # what is refused below; an encoding that does not exist
+            raise BadInput(f"{path}:{parser.CurrentLineNumber}: not XML for libvirt: {error}") from None
         if self.root != "domain":
             raise BadInput(f"{path}: <{self.root}> where <domain> is expected")
         return self.found
 
+    def declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
+        self.encoding = encoding or ""
+
     def start(self, tag: str, _attributes: dict[str, str]) -> None:
         self.depth += 1
+        if self.depth > DEEPEST:
+            raise ValueError(f"has more than {DEEPEST} elements inside each other")
         local = tag.rpartition(" ")[2]
         if self.depth == 1:
             self.root = local
@@ -112,3 +136,5 @@ class _Reader:
     def text(self, data: str) -> None:
         if self.inside:
             self.found[self.inside] += data
+            if len(self.found[self.inside]) > LONGEST:
+                raise ValueError(f"has a <{self.inside}> of more than {LONGEST} characters")

@@ -9,6 +9,17 @@ It is created paused, and let run only when its emulator has been seen. A libvir
 createXML (storage, a hook) carries it out later, long after the start was given up and a stop found nothing to stop;
 by then the guest may run on another host (seen with libvirt 9.0). What comes so late stays paused for ever.
 
+An emulator that runs here while libvirt does not know it (it lost its state) is adopted: the start succeeds, with a
+loud warning, when its UUID is the domain's and its own monitor says that the guest runs. A refusal would make Pacemaker
+stop a guest that runs well, for the sake of starting it. The monitor goes on saying (190) that libvirt does not know
+it, and the stop ends it without libvirt. What does not run, or cannot be asked, is refused.
+
+What a failed migration left here, waiting for a memory that will not come, is ended and the domain started afresh,
+once it is proven to be that: an emulator that was made to receive a guest, paused since, with no job of libvirt about
+it in two looks, and the guard has nothing against it. So is what a start left here that was killed, or that libvirtd
+carried out late: it still has the mark of a creation, and none of its CPUs ever did anything. Pacemaker would end
+either with the stop that follows a failed start; this saves the round.
+
 Why a failed start is almost always 1. In Pacemaker 2.1.5 (seen with crm_simulate) 2 and 5 ban the resource from the
 host and 6 from every host as long as the failure stands in the status, whatever start-failure-is-fatal and
 migration-threshold say; 1 leaves the next attempt to what the admin configured there. A share that is not mounted, a
@@ -18,33 +29,43 @@ is wrong everywhere: uuid and config name different domains.
 
 from __future__ import annotations
 
-from backstay.agents.domain_state import RUNNING, UNKNOWN
+from backstay.agents.domain_birth import HELD
+from backstay.agents.domain_guard import LEFTOVER as LEFT_THERE
+from backstay.agents.domain_guard import NEVER_RAN, NONE, refusal
+from backstay.agents.domain_guard import verdict as there_is
+from backstay.agents.domain_state import RUNNING, STOPPED, UNKNOWN
 from backstay.agents.domain_world import remember, scan, survey
+from backstay.errors import BackstayError
 from backstay.host import libvirt
-from backstay.host.emulator import uuid_of
+from backstay.host.emulator import INIT, is_incoming, lacks, uuid_of
 from backstay.ocf import codes
 from backstay.ocf.outcome import Outcome, done, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from backstay.agents.domain_birth import Birth
     from backstay.agents.domain_state import Seen
     from backstay.agents.domain_world import World
     from backstay.host.clock import Deadline
     from backstay.host.libvirt import Answer
+    from backstay.host.proc import Process
 
-DONE, REFUSE, CREATE, WAIT, DOUBT = "done", "refuse", "create", "wait", "doubt"
+DONE, REFUSE, CREATE, WAIT, DOUBT, ADOPT, LEFT = "done", "refuse", "create", "wait", "doubt", "adopt", "left"
 DOUBT_FOR = 10.0  # seconds in which libvirt and the processes may come to agree (libvirtd has just started)
+SETTLED = 2.0  # seconds between two looks of which each saw the same leftover
 ASKING = 10.0  # seconds for one question
+TALKING = 2.0  # seconds for one conversation with an emulator
+RETRYING = 0.8  # of what is left: how long a start that a lock refuses is tried again
 EVERY = 0.5  # seconds between two looks
 TOO_LATE = 1.0  # seconds; with less than that left, a question would only end for want of time
 LEFTOVER = ("migration", "starting-up", "postcopy-failed")  # paused: an incoming guest that never came
-HELD = ("user", "starting-up")  # paused: created and not yet let run
 
 
 def verdict(seen: Seen, answer: Answer) -> tuple[str, str]:
     """Decide what a start does next, with the sentence that says why.
 
-    WAIT: until the deadline. DOUBT: for DOUBT_FOR seconds, then it is a refusal.
+    WAIT: until the deadline. DOUBT: for DOUBT_FOR seconds, then it is a refusal; so are ADOPT and LEFT, unless the
+    emulator proves to be a running guest, or what a failed migration left.
     """
     if seen.truth == UNKNOWN:
         return WAIT, f"whether {seen.where} runs already is unknown: {seen.trouble}"
@@ -63,18 +84,25 @@ def verdict(seen: Seen, answer: Answer) -> tuple[str, str]:
 def _beside_an_emulator(seen: Seen, answer: Answer) -> tuple[str, str]:
     if len(seen.emulators) > 1:
         return REFUSE, f"{seen.where} runs more than once on this host already; stop it through the cluster"
+    lacking = lacks(seen.emulators[0])
+    if lacking == INIT or (lacking and answer.answered):
+        return (
+            REFUSE,
+            f"{seen.where} is what is left of a container, without its {lacking}; stop it through the cluster",
+        )
     if not answer.answered:
         return DONE, f"{seen.where} runs already; libvirt did not say how ({answer.kind})"
     if not answer.active:
         return (
-            DOUBT,
+            ADOPT,
             f"{seen.where} runs as an emulator that libvirt does not know; a stop through the cluster ends it",
         )
     if answer.state == "paused" and answer.reason in (*LEFTOVER, *HELD):
         # not let run: its disks may have been in use on another host since it read them
         return (
-            DOUBT,
-            f"{seen.where} is what a failed start or migration left, paused; a stop through the cluster ends it",
+            LEFT if answer.reason in HELD or _is_waiting(seen, answer.reason) else DOUBT,
+            f"{seen.where} is what a failed start or migration left, paused; a stop through the cluster ends it, or "
+            f"virsh destroy {answer.name} on {seen.host}",
         )
     return DONE, f"{seen.where} runs already"
 
@@ -97,7 +125,7 @@ def _clash(seen: Seen, answer: Answer) -> str:
     return ""
 
 
-def start(world: World, deadline: Deadline) -> Outcome:
+def start(world: World, deadline: Deadline, birth: Birth, guard: str = NONE) -> Outcome:
     """Start the domain, or find it running; done when a fresh look sees its emulator and libvirt agrees."""
     seen = survey(world, deadline, definition_first=True)
     identity = seen.identity
@@ -106,53 +134,132 @@ def start(world: World, deadline: Deadline) -> Outcome:
     if identity.definition is None and seen.truth != RUNNING:
         return failed(f"{identity} cannot be started on {world.host}: {identity.trouble}")
     doubt = deadline.at_most(DOUBT_FOR)
+    since: float | None = None  # when it was first seen to be a leftover
+    guarded = False
     while True:
         answer = world.libvirt.describe(identity.uuid, identity.name, deadline.at_most(ASKING).left())
         what, sentence = verdict(seen, answer)
+        since = _left_since(world, seen, since, deadline) if what == LEFT else None
+        settled = since is not None and world.monotonic() - since >= SETTLED
+        if (what == CREATE or settled) and not guarded:
+            against = refusal(world, seen, guard, deadline)
+            if against:
+                return failed(against)
+            guarded = True
         if what == CREATE:
-            return _create(world, seen, answer, deadline)
+            return _create(world, seen, answer, birth, guard, deadline)
         if what == DONE:
             remember(world, seen, _uuid(seen), identity.name)
             return done(sentence)
-        if what == REFUSE or deadline.left() < TOO_LATE or (what == DOUBT and doubt.expired):
+        if settled:
+            world.warn(
+                f"{seen.where} is what a failed start or migration left, and never ran; it is ended and started afresh"
+            )
+            _end(world, seen, deadline)
+        elif what == REFUSE or deadline.left() < TOO_LATE or (what in (DOUBT, LEFT) and doubt.expired):
             return failed(sentence)
+        elif what == ADOPT and doubt.expired:
+            return _adopt(world, seen, sentence, deadline)
         world.pause(min(EVERY, deadline.left()))
         seen = scan(world, identity, deadline)
 
 
-def _create(world: World, seen: Seen, known: Answer, deadline: Deadline) -> Outcome:
+def _left_since(world: World, seen: Seen, since: float | None, deadline: Deadline) -> float | None:
+    """Give when the emulator here was first seen as a leftover; None when a job of it shows that it is none."""
+    there = world.elsewhere().here(_uuid(seen), "", deadline.at_most(ASKING).left())
+    held = there.held and not there.busy
+    if not held and not (_is_waiting(seen, there.reason) and there_is(there) == LEFT_THERE):
+        return None
+    return world.monotonic() if since is None else since
+
+
+def _is_waiting(seen: Seen, reason: str) -> bool:
+    """Whether the guest here, paused for that reason, waits for the memory that a migration brings."""
+    return reason in NEVER_RAN and is_incoming(seen.emulators[0])
+
+
+def _adopt(world: World, seen: Seen, sentence: str, deadline: Deadline) -> Outcome:
+    """Take over an emulator that libvirt lost, when it is ours beyond doubt and its guest runs."""
+    process, us = seen.emulators[0], seen.identity
+    status = "not asked, its UUID is not known"
+    if us.uuid and uuid_of(process.arguments) == us.uuid:
+        status = _status(world, process, deadline)
+    if status != "running":
+        return failed(f"{sentence}; its own monitor: {status}")
+    remember(world, seen, us.uuid, us.name)
+    said = f"{seen.where} runs already, and libvirt does not know it: it is taken over as it is"
+    world.warn(f"{said}; it can be stopped, not migrated: restart it when that suits you")
+    return done(said)
+
+
+def _status(world: World, process: Process, deadline: Deadline) -> str:
+    monitor = world.monitor(process)
+    if monitor is None:
+        return "it has none"
+    try:
+        return monitor.status(deadline.at_most(TALKING).left())
+    except BackstayError as error:
+        return str(error)
+
+
+def _end(world: World, seen: Seen, deadline: Deadline) -> None:
+    """End an emulator whose guest does not run, through libvirt; waits until it is gone, for a while."""
+    world.libvirt.destroy(_uuid(seen), deadline.at_most(ASKING).left())
+    patience = deadline.at_most(ASKING)
+    while scan(world, seen.identity, deadline).truth != STOPPED and not patience.expired:
+        world.pause(EVERY)
+
+
+def _create(world: World, seen: Seen, known: Answer, birth: Birth, guard: str, deadline: Deadline) -> Outcome:
+    """Create the domain; again and again while a lock refuses it, as one of a fenced host goes away."""
+    from backstay.agents import domain_lock
+
+    against = birth.refusal(seen, known, deadline)
+    if against:
+        return failed(against)
+    retrying = deadline.part(RETRYING)
+    told = False
+    while True:
+        outcome, refused_by = _attempt(world, seen, birth, deadline)
+        if not domain_lock.is_locked(refused_by):
+            return outcome
+        if retrying.expired:
+            birth.put_off(seen, deadline)
+            return failed(domain_lock.sentence(world, seen, refused_by, guard, deadline))
+        if not told:
+            world.warn(f"the disks of {seen.where} are locked, the start tries again: {refused_by}")
+        told = True
+        world.pause(min(domain_lock.EVERY, retrying.left()))
+
+
+def _attempt(world: World, seen: Seen, birth: Birth, deadline: Deadline) -> tuple[Outcome, str]:
+    """Create the domain once; the second value is libvirt's refusal when nothing of it is left."""
     identity = seen.identity
-    assert identity.definition is not None
-    _warn_of_traps(world, seen, known)
-    answer = world.libvirt.create(identity.definition.xml(identity.uuid), deadline.part(0.9).left())
+    answer = birth.create(seen, deadline.part(0.9))
     while True:
         now = scan(world, identity, deadline)
-        if now.truth == RUNNING and _held(answer):
+        if now.truth == RUNNING and birth.is_held(answer):
             answer = world.libvirt.resume(answer.uuid, deadline.at_most(ASKING).left())
-        if now.truth == RUNNING and answer.active and not _held(answer):
+            if _is_lock(answer):
+                _end(world, now, deadline)
+                now = scan(world, identity, deadline)
+        if now.truth == RUNNING and answer.active and not birth.is_held(answer):
             remember(world, now, answer.uuid, answer.name)
-            return done(f"{now.where} was started")
+            birth.born(now, answer.uuid, deadline)
+            return done(f"{now.where} was started"), ""
         if answer.kind == libvirt.ERROR and now.truth != RUNNING:
-            return failed(f"libvirt could not start {seen.where}: {answer.text}")
+            return failed(f"libvirt could not start {seen.where}: {answer.text}"), answer.text
         if deadline.left() < TOO_LATE:
-            return failed(f"{now.where} was not seen running in time; libvirt: {answer.kind} {answer.text}")
+            said = f"{now.where} was not seen running in time; libvirt: {answer.kind} {answer.text}"
+            return failed(said), ""
         world.pause(min(EVERY, deadline.left()))
         answer = world.libvirt.describe(identity.uuid, identity.name, deadline.at_most(ASKING).left())
 
 
-def _held(answer: Answer) -> bool:
-    return answer.state == "paused" and answer.reason in HELD
+def _is_lock(answer: Answer) -> bool:
+    from backstay.agents.domain_lock import is_locked
 
-
-def _warn_of_traps(world: World, seen: Seen, known: Answer) -> None:
-    """Say what could start the guest behind the cluster's back, or with an old memory, later."""
-    if known.saved:
-        world.warn(
-            f"{seen.where} has a managed-save image, which virsh start would restore onto a newer disk: "
-            f"virsh managedsave-remove {known.name}"
-        )
-    if known.autostart:
-        world.warn(f"libvirt itself starts {seen.where} at boot: virsh autostart --disable {known.name}")
+    return answer.kind == libvirt.ERROR and is_locked(answer.text)
 
 
 def _uuid(seen: Seen) -> str:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Stopping a domain: politely as long as there is time, by force before there is none, done when it is seen gone.
 
+The guest is asked by the modes that the admin allows, in their order, until one is accepted. Accepted need not mean
+heard, so each repeated request begins with the next mode.
+
 The budget is the time that Pacemaker gave (minus the runtime's margin), split by the table STEPS. A step that cannot
 begin is left at once, so that with a dead libvirtd the emulator's own socket is asked, and with a hung one (which
 holds that socket) the signals come soon. Success is said only when a scan of all processes finds no emulator of the
@@ -9,8 +12,10 @@ domain; what libvirt says about it is not asked for that. Each signal goes to th
 
 from __future__ import annotations
 
+from functools import partial
+
 from backstay.agents.domain_state import STOPPED, UNKNOWN, Seen
-from backstay.agents.domain_world import insist, scan
+from backstay.agents.domain_world import insist, remember, scan
 from backstay.errors import BackstayError
 from backstay.host import libvirt
 from backstay.host.emulator import GO_ON, KILL, TERMINATE, is_stopped, uuid_of
@@ -18,15 +23,20 @@ from backstay.ocf.outcome import Outcome, done, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from backstay.agents.domain_world import World
     from backstay.host.clock import Deadline
     from backstay.host.libvirt import Answer
     from backstay.host.proc import Process
 
+    Save = Callable[[str, str, Deadline], bool]
+
 NEVER = 1e9  # seconds
+MODES = ("acpi", "agent", "initctl", "signal", "paravirt")  # of virsh shutdown --mode
+USUAL = ("agent", "acpi")
 ASKING = 5.0  # seconds for one question to libvirt
+ASKING_AGENT = 6.0  # seconds; libvirt itself gives a guest agent that hangs up after five
 TALKING = 2.0  # seconds for one conversation with an emulator
 EVERY = 0.25  # seconds between two looks at the processes
 GLANCE = 1.0  # seconds until a way that was refused is tried again, and between two looks by QMP
@@ -58,40 +68,85 @@ class Step:
 
 # With a budget of 115 s (timeout 120 s): asked until 69 s, destroyed until 86 s (libvirt's own destroy takes up to
 # 15 s for a stubborn emulator), quit until 92 s, SIGTERM until 103 s, then SIGKILL each second.
-ASK = Step("ask the guest to shut down", ("shutdown", "powerdown"), 0.12, 0.60, 10.0)
+SAVE = Step("save its memory", ("save",), 0.0, 0.45, NEVER)  # before it is asked, when the admin wants that
+ASK = Step("ask the guest to shut down", (*USUAL, "powerdown"), 0.12, 0.60, 10.0)
+# The guest runs on another host already, and dies there without the rest of its memory.
+FOLLOW = Step("let the rest of its memory follow to where it runs", ("wait",), 0.12, 0.60, NEVER)
 DESTROY = Step("end it through libvirt", ("destroy",), 0.0, 0.75, NEVER)
 QUIT = Step("end it through its own monitor", ("quit",), 0.0, 0.80, NEVER)
 END = Step("SIGTERM", ("terminate",), 0.0, 0.90, 3.0)
 END_NOW = Step("SIGKILL", ("kill",), 0.0, 1.0, 1.0)
 FORCE = (DESTROY, QUIT, END, END_NOW)
 DEAF = ("paused", "crashed", "pmsuspended")  # libvirt's states in which a guest cannot hear a request
+WELL = ("running", "blocked")  # what is worth saving; a guest that is on its way out is not
 
 
-def steps(seen: Seen, answer: Answer, force: bool) -> tuple[Step, ...]:
-    """Decide how a domain is stopped; no step when none of its emulators lives."""
+def modes_of(given: str) -> tuple[str, ...]:
+    """Split shutdown_mode; each mode counts once, where it stands first."""
+    return tuple(dict.fromkeys(mode.strip() for mode in given.split(",")))
+
+
+def asking(modes: Sequence[str], times: int = 0) -> tuple[str, ...]:
+    """Give the ways in which the guest is asked after it was asked that many times.
+
+    The emulator's own socket comes last: it is free only while libvirtd is dead.
+    """
+    first = times % len(modes)
+    return (*modes[first:], *modes[:first], "powerdown")
+
+
+def steps(
+    seen: Seen, answer: Answer, force: bool, modes: Sequence[str] = USUAL, save: bool = False
+) -> tuple[Step, ...]:
+    """Decide how a domain is stopped; no step when none of its emulators lives. Only a guest that is well is saved."""
     if not seen.emulators:
         return ()
-    if force or (answer.kind == libvirt.KNOWN and answer.state in DEAF):
+    if force:
         return FORCE
-    return (ASK, *FORCE)
+    if answer.kind == libvirt.KNOWN and answer.state == "paused" and answer.reason == "postcopy":
+        return (FOLLOW, *FORCE)
+    if answer.kind == libvirt.KNOWN and answer.state in DEAF:
+        return FORCE
+    worth_it = answer.kind == libvirt.KNOWN and answer.state in WELL and len(seen.emulators) == 1
+    first = (SAVE,) if save and worth_it else ()
+    return (*first, Step(ASK.name, asking(modes), ASK.accepted_by, ASK.until, ASK.again), *FORCE)
 
 
-def stop(world: World, deadline: Deadline, force: bool) -> Outcome:
-    """Stop the domain on this host; 0 only when no emulator of it is seen any more."""
+def stop(
+    world: World, deadline: Deadline, force: bool, modes: Sequence[str] = USUAL, save: Save | None = None
+) -> Outcome:
+    """Stop the domain on this host; 0 only when no emulator of it is seen any more.
+
+    `save` is tried before the guest is asked: with a UUID, words for messages and a deadline, it says whether the
+    memory was saved and the guest ended.
+    """
     seen = insist(world, deadline)
     if seen.truth == UNKNOWN:
         return failed(f"{seen.where} cannot be stopped: {seen.trouble}")
     if seen.truth == STOPPED:
         world.records.forget(world.instance)
         return done(f"{seen.where} does not run")
-    return Stopping(world, seen, deadline).run(force)
+    # known by its record, it is seen gone even while another emulator ends that shows no more whose it is
+    remember(world, seen, uuid_of(seen.emulators[0].arguments) or seen.identity.uuid, seen.identity.name)
+    return Stopping(world, seen, deadline, modes, save).run(force)
 
 
 class Stopping:
     """One stop under way."""
 
-    def __init__(self, world: World, seen: Seen, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        world: World,
+        seen: Seen,
+        deadline: Deadline,
+        modes: Sequence[str] = USUAL,
+        save: Save | None = None,
+    ) -> None:
+        self.saves = save
         self.world = world
+        self.modes = modes
+        self.asked = 0  # how often the guest was asked with success
+        self.silent = False  # libvirt left a question unanswered in this round
         self.seen = seen
         self.deadline = deadline
         self.began = world.monotonic()
@@ -104,7 +159,9 @@ class Stopping:
         # asked now: an emulator that is ending has no list of open files any more
         self.files = {process.pid: world.emulators.files(process) for process in seen.emulators}
         self.ways: dict[str, Callable[[Process], bool]] = {
-            "shutdown": lambda process: self._libvirt(world.libvirt.shut_down, process),
+            "save": self._save,
+            **{mode: partial(self._request, mode) for mode in modes},
+            "wait": lambda _process: True,
             "destroy": self._destroy,
             "powerdown": lambda process: self._talk(process, "system_powerdown"),
             "quit": lambda process: self._talk(process, "quit"),
@@ -114,9 +171,10 @@ class Stopping:
 
     def run(self, force: bool) -> Outcome:
         self._let_go_on()
+        self._look_for_what_blocks()
         answer = self._describe()
         self.world.note(f"stopping {self.seen.where}; libvirt: {answer.kind} {answer.state or answer.text}")
-        for step in steps(self.seen, answer, force):
+        for step in steps(self.seen, answer, force, self.modes, self.saves is not None):
             if self._step(step):
                 return self._gone()
         what = "; ".join(self._complaint(process) for process in self.seen.emulators) or self.seen.trouble
@@ -125,17 +183,17 @@ class Stopping:
 
     def _step(self, step: Step) -> bool:
         """Do one step until its time is over; true as soon as the domain is seen gone."""
-        accepted = False
-        again_at = 0.0
+        accepted, limit, again_at = False, step.accepted_by * self.budget, 0.0
         while True:
             if self._is_gone():
                 return True
             spent = self.world.monotonic() - self.began
-            if spent >= again_at:
+            if not again_at or again_at <= spent < limit:
                 accepted = self._try(step) or accepted
-                again_at = spent + step.again if accepted else spent + GLANCE
-            limit = step.until if accepted else step.accepted_by
-            if self.world.monotonic() - self.began >= limit * self.budget or self.deadline.expired:
+                # a refusal may have taken long, and counts from its end
+                again_at = spent + step.again if accepted else self.world.monotonic() - self.began + GLANCE
+            limit = (step.until if accepted else step.accepted_by) * self.budget
+            if self.world.monotonic() - self.began >= limit or self.deadline.expired:
                 return self._is_gone()
             self._say_what_blocks()
             self._end_what_powered_off()
@@ -143,16 +201,19 @@ class Stopping:
 
     def _try(self, step: Step) -> bool:
         """Try the step's ways on every emulator; true when one of them was accepted for each."""
+        self.silent = False
         taken = [self._first_accepted(step, process) for process in self.seen.emulators]
         for way in taken:
             if way and (not self.tried or self.tried[-1] != way):
                 self.tried.append(way)
                 self.world.note(f"{self.seen.where}: {step.name} ({way})")
         self.by_qmp = self.by_qmp or "powerdown" in taken
+        self.asked += step.name == ASK.name and all(taken)
         return all(taken)
 
     def _first_accepted(self, step: Step, process: Process) -> str:
-        for way in step.ways:
+        ways = asking(self.modes, self.asked) if step.name == ASK.name else step.ways
+        for way in ways:
             if self.ways[way](process):
                 return way
         return ""
@@ -191,8 +252,20 @@ class Stopping:
         """Give the UUID under which libvirt knows it; a process that is known by its record alone shows none."""
         return uuid_of(process.arguments) or self.seen.identity.uuid
 
-    def _libvirt(self, question: Callable[[str, float], Answer], process: Process) -> bool:
-        return question(self._uuid(process), self._at_most(ASKING)).kind == libvirt.KNOWN
+    def _save(self, process: Process) -> bool:
+        left = SAVE.until * self.budget - (self.world.monotonic() - self.began)
+        if self.saves is None or left < TALKING:
+            return False
+        return self.saves(self._uuid(process), self.seen.where, self.deadline.at_most(left))
+
+    def _request(self, mode: str, process: Process) -> bool:
+        """Ask the guest through libvirt; one that left a question unanswered is not asked again in this round."""
+        if self.silent:
+            return False
+        seconds = self._at_most(ASKING_AGENT if mode == "agent" else ASKING)
+        answer = self.world.libvirt.shut_down(self._uuid(process), mode, seconds)
+        self.silent = answer.kind == libvirt.HUNG
+        return answer.kind == libvirt.KNOWN
 
     def _destroy(self, process: Process) -> bool:
         """Ask libvirt to end it, unless libvirt does not even answer a question."""
@@ -253,6 +326,14 @@ class Stopping:
         return True
 
     # ---- what is said
+
+    def _look_for_what_blocks(self) -> None:
+        """Before anybody else is asked: who asks a libvirtd that hangs on the same storage says nothing for long."""
+        while True:
+            self._say_what_blocks()
+            if not self.blocked_since or self.told or self.deadline.expired:
+                return
+            self.world.pause(min(EVERY, self.deadline.left()))
 
     def _say_what_blocks(self) -> None:
         """Say at once what an emulator waits for that is blocked in the kernel: no step can end it before that ends."""

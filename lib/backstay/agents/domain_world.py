@@ -10,22 +10,27 @@ from __future__ import annotations
 from backstay.agents.domain_definition import parse
 from backstay.agents.domain_state import UNKNOWN, Identity, Seen, identify, sort
 from backstay.errors import BackstayError
+from backstay.host.emulator import INIT, lacks
 from backstay.host.proc import Process
 from backstay.host.records import Record
+from backstay.ocf.context import number
 from backstay.ocf.failure import lasting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Protocol
 
     from backstay.agents.domain_definition import Definition
     from backstay.host.clock import Deadline
+    from backstay.host.elsewhere import Sighting
     from backstay.host.libvirt import Answer
 
     class Emulators(Protocol):
         """The emulators of this host (host.emulator)."""
 
+        @property
+        def by_pid(self) -> bool: ...
         def all(self, timeout: float = ...) -> tuple[Process, ...]: ...
         def again(self, process: Process) -> Process | None: ...
         def signal(self, process: Process, number: int) -> bool: ...
@@ -38,17 +43,9 @@ if TYPE_CHECKING:
         def describe(self, uuid: str, name: str, timeout: float) -> Answer: ...
         def create(self, definition: str, timeout: float) -> Answer: ...
         def resume(self, uuid: str, timeout: float) -> Answer: ...
-        def shut_down(self, uuid: str, timeout: float) -> Answer: ...
+        def shut_down(self, uuid: str, mode: str, timeout: float) -> Answer: ...
         def destroy(self, uuid: str, timeout: float) -> Answer: ...
         def cancel(self, uuid: str, timeout: float) -> Answer: ...
-        def migrate(
-            self,
-            uuid: str,
-            destination: str,
-            flags: Sequence[str],
-            settings: Mapping[str, int | str],
-            timeout: float,
-        ) -> Answer: ...
 
     class Monitor(Protocol):
         """The control socket of one emulator (host.qmp)."""
@@ -57,6 +54,16 @@ if TYPE_CHECKING:
         def power_down(self, timeout: float) -> None: ...
         def quit(self, timeout: float) -> None: ...
 
+    class Elsewhere(Protocol):
+        """The libvirt of other hosts, and what guards the disks between them (host.elsewhere)."""
+
+        def hosts(self, timeout: float) -> tuple[str, ...]: ...
+        def look(
+            self, hosts: Sequence[str], uuid: str, name: str, timeout: float
+        ) -> tuple[Sighting, ...]: ...
+        def here(self, uuid: str, name: str, timeout: float) -> Sighting: ...
+        def lock_manager(self) -> str: ...
+
     class Records(Protocol):
         """Which emulator was verified as whose (host.records)."""
 
@@ -64,6 +71,12 @@ if TYPE_CHECKING:
         def write(self, instance: str, record: Record) -> None: ...
         def forget(self, instance: str) -> None: ...
         def others(self, instance: str) -> tuple[Record, ...]: ...
+
+    class Copies(Protocol):
+        """Copies of definitions on this host (host.definition_copies); both raise CannotAsk."""
+
+        def keep(self, instance: str, config: str, content: bytes, timeout: float) -> None: ...
+        def read(self, instance: str, config: str, timeout: float) -> tuple[bytes, str]: ...
 
     class Memory(Protocol):
         """Small texts between two calls (host.state)."""
@@ -74,6 +87,7 @@ if TYPE_CHECKING:
 
 
 PATIENCE_READING = 5.0  # seconds for a definition to be read; a share that takes longer counts as not mounted
+PATIENCE_COPYING = 2.0  # seconds for this host's own copy of a definition
 PATIENCE_SCANNING = 10.0  # seconds for the arguments of all processes
 UNCERTAIN = 2.0  # seconds between two looks of which the first saw nothing certain
 LAST_LOOK = 0.5  # seconds for a look when the deadline has come; the runtime's margin covers it
@@ -82,12 +96,13 @@ LAST_LOOK = 0.5  # seconds for a look when the deadline has come; the runtime's 
 class World:
     """A host as one call of the agent sees it.
 
-    `libvirt_at` gives the libvirt behind a URI, `monotonic` gives seconds and `pause` waits for some.
+    `libvirt_at` gives the libvirt behind a URI, `copies` (which a healthy monitor never loads) those of this host,
+    `monotonic` gives seconds and `pause` waits for some.
     """
 
     __slots__ = (
-        "config", "emulators", "host", "instance", "libvirt", "libvirt_at", "memory", "monitor", "monotonic", "note",
-        "pause", "read", "records", "says_running", "uuid", "warn",
+        "config", "copies", "elsewhere", "emulators", "host", "instance", "libvirt", "libvirt_at", "memory",
+        "monitor", "monotonic", "note", "pause", "read", "records", "says_running", "uuid", "warn", "written",
     )  # fmt: skip
 
     def __init__(
@@ -100,11 +115,14 @@ class World:
         emulators: Emulators,
         libvirt: Libvirt,
         libvirt_at: Callable[[str], Libvirt],
+        elsewhere: Callable[[], Elsewhere],
         monitor: Callable[[Process], Monitor | None],
         records: Records,
         memory: Memory,
+        copies: Callable[[], Copies],
         read: Callable[[str, float], bytes],
         says_running: Callable[[str, int], bool],
+        written: Callable[[str, int], tuple[str, str]],
         pause: Callable[[float], None],
         monotonic: Callable[[], float],
         warn: Callable[[str], None],
@@ -117,11 +135,14 @@ class World:
         self.emulators = emulators
         self.libvirt = libvirt
         self.libvirt_at = libvirt_at
+        self.elsewhere = elsewhere
         self.monitor = monitor
         self.records = records
         self.memory = memory
+        self.copies = copies
         self.read = read
         self.says_running = says_running
+        self.written = written
         self.pause = pause
         self.monotonic = monotonic
         self.warn = warn
@@ -131,7 +152,7 @@ class World:
 def glance(world: World, deadline: Deadline) -> Seen:
     """Look whether the emulator that was verified before still lives; if not, look at everything."""
     record = world.records.read(world.instance)
-    living = again(world, record)
+    living = again(world, record) if world.emulators.by_pid else None
     if record is None or living is None:
         return survey(world, deadline)
     return Seen(Identity(record.uuid, record.name), [living], host=world.host)
@@ -192,7 +213,7 @@ def again(world: World, record: Record | None) -> Process | None:
 
 def remember(world: World, seen: Seen, uuid: str, name: str) -> None:
     """Keep who runs as which process, for the time when the definition cannot be read; forget that it was unknown."""
-    if len(seen.emulators) != 1 or not uuid:
+    if len(seen.emulators) != 1 or not uuid or lacks(seen.emulators[0]) == INIT:
         return
     process = seen.emulators[0]
     try:
@@ -207,18 +228,77 @@ def unknown_for(world: World, seen: Seen) -> float:
     return lasting(_unknown(world), world.memory, world.monotonic()) if seen.truth == UNKNOWN else 0.0
 
 
+def lasted(world: World, process: Process, kind: str, level: int = 0) -> float:
+    """Give the seconds since this condition of this emulator was first met in a row; `level` is the monitor's own.
+
+    An empty kind ends the row. One small text for each level is all that is kept; without it nothing lasts.
+    """
+    name = f"domain-{world.instance}.condition{level or ''}"
+    try:
+        if not kind:
+            world.memory.forget(name)
+            return 0.0
+        now, whose = world.monotonic(), f"{kind} {process.pid} {process.start}"
+        before, _, since = world.memory.read(name).rpartition(" ")
+        first = number(since, -1.0) if before == whose else -1.0
+        if not 0.0 <= first <= now:
+            world.memory.write(name, f"{whose} {now:.1f}")
+            return 0.0
+    except OSError:
+        return 0.0
+    return now - first
+
+
+def limits_trouble(world: World) -> str:
+    """Give when limits could last not be set, and why (domain_around); empty when nothing is wrong."""
+    try:
+        return world.memory.read(f"domain-{world.instance}.limits")
+    except OSError:
+        return ""
+
+
 def _unknown(world: World) -> str:
     return f"domain-{world.instance}.unknown"
 
 
 def _definition(world: World, deadline: Deadline) -> tuple[Definition | None, str]:
+    """Read the definition; while it cannot be used, this host's copy of it still says who the domain is.
+
+    A copy comes with the trouble that made it necessary; a config that can be used always wins.
+    """
     if not world.config:
         return None, "the parameter config is not set"
     try:
         content = world.read(world.config, max(LAST_LOOK, deadline.at_most(PATIENCE_READING).left()))
     except BackstayError as error:
-        return None, f"{error}; is its share mounted?"
+        return _copy(world, f"{error}; is its share mounted?", deadline)
     try:
-        return parse(content, world.config), ""
+        definition = parse(content, world.config)
     except BackstayError as error:
-        return None, str(error)
+        return _copy(world, str(error), deadline)
+    try:
+        patience = max(LAST_LOOK, deadline.at_most(PATIENCE_COPYING).left())
+        world.copies().keep(world.instance, world.config, content, patience)
+    except BackstayError as error:
+        world.warn(
+            f"{error}; while {world.config} cannot be read, this host will not know who {definition.name} is"
+        )
+    return definition, ""
+
+
+def _copy(world: World, trouble: str, deadline: Deadline) -> tuple[Definition | None, str]:
+    """Give this host's copy with the trouble that made it necessary; no copy, or a damaged one, changes nothing.
+
+    On the host where a guest runs, the copy is as new as the guest: each start and each arrival reads config first. A
+    copy that could not be kept was said. On the other hosts it may be older, and then it is as old as what they saw.
+    """
+    try:
+        patience = max(LAST_LOOK, deadline.at_most(PATIENCE_COPYING).left())
+        content, taken = world.copies().read(world.instance, world.config, patience)
+        definition = parse(content, world.config)
+    except BackstayError:
+        return None, trouble
+    if world.uuid and definition.uuid and world.uuid != definition.uuid:
+        return None, trouble  # the parameter is from today
+    world.note(f"{trouble}; this host's copy of {taken} says that it is {definition.name}")
+    return definition, f"{trouble} (this host has a copy of {taken})"

@@ -8,7 +8,7 @@ says "failed" where it would only move trouble: no other host known to be health
 from __future__ import annotations
 
 from backstay.agents import libvirtd_health as health
-from backstay.agents.libvirtd_memory import Memory, read
+from backstay.agents.libvirtd_memory import Memory
 from backstay.agents.libvirtd_observe import observe
 from backstay.errors import CannotAsk
 from backstay.host.daemon import Daemon
@@ -33,13 +33,13 @@ def probe(context: Context[LibvirtdParameters], host: Host) -> Outcome:
     broke on all. Whether they should is for the recurring monitor to say.
     """
     memory = recall(host)
-    if memory.attribute:
-        memory.attribute = ""  # Pacemaker may just have started, and then the attribute is gone
+    if memory.attribute or memory.guests or memory.strays:
+        memory.unpublished()
         host.remember(memory.text())
     try:
         seen = observe(host, context.parameters.answer_within, context.deadline)
     except CannotAsk as error:
-        return degraded(f"libvirtd does not answer, and why is not known: {error}")
+        return degraded(f"libvirt does not answer, and why is not known: {error}")
     kind = health.diagnose(seen)
     said = health.describe(kind, seen)
     if kind in health.WELL:
@@ -57,31 +57,43 @@ def watch(context: Context[LibvirtdParameters], host: Host) -> Outcome:
     """Observe, decide, act; remember what the next monitor has to know."""
     memory = recall(host)
     before = memory.text()
-    try:
-        seen = observe(host, context.parameters.answer_within, context.deadline, _earlier(memory))
-    except CannotAsk as error:
-        publish(context, host, memory, "degraded:unknown")
-        host.remember(memory.text())
-        return degraded(f"libvirtd does not answer, and why is not known: {error}")
-    kind = health.diagnose(seen)
-    if kind in health.WELL:
-        outcome = _well(context, host, memory, kind, seen)
-    else:
-        outcome = _trouble(context, host, memory, kind, seen)
+    outcome = _watch(context, host, memory)
     if memory.text() != before:
         host.remember(memory.text())
     return outcome
 
 
+def watch_deeply(context: Context[LibvirtdParameters], host: Host) -> Outcome:
+    """Do the same, then report the guests that nobody knows and those that run twice."""
+    from backstay.agents.libvirtd_strays import report
+
+    memory = recall(host)
+    outcome = _watch(context, host, memory)
+    found = report(context, host, memory)
+    host.remember(memory.text())
+    return degraded(found) if found and outcome.code == codes.SUCCESS else outcome
+
+
+def _watch(context: Context[LibvirtdParameters], host: Host, memory: Memory) -> Outcome:
+    try:
+        seen = observe(host, context.parameters.answer_within, context.deadline, _earlier(memory))
+    except CannotAsk as error:
+        publish(context, host, memory, "degraded:unknown")
+        return degraded(f"{memory.daemon or 'libvirt'} does not answer, and why is not known: {error}")
+    if seen.service:
+        memory.daemon = health.daemon_name(seen)
+    kind = health.diagnose(seen)
+    if kind in health.WELL:
+        return _well(context, host, memory, kind, seen)
+    return _trouble(context, host, memory, kind, seen)
+
+
 def _well(context: Context[LibvirtdParameters], host: Host, memory: Memory, kind: str, seen: Seen) -> Outcome:
-    if memory.first:
-        lost = sorted(set(host.emulators()) - set(seen.ping.domains))
-        context.note(f"libvirtd is well again after {host.now() - memory.first:.0f} s ({memory.kind})")
-        if lost:
-            context.warn(
-                f"libvirtd came back without guests that run: {', '.join(lost)}; restart it to adopt them"
-            )
-    memory.well()
+    memory.ended = ""
+    if memory.first or memory.lost:
+        incomplete = _back(context, host, memory, seen)
+        if incomplete:
+            return incomplete
     said = health.describe(kind, seen)
     if kind == health.SLOW:
         context.warn(said)
@@ -89,9 +101,32 @@ def _well(context: Context[LibvirtdParameters], host: Host, memory: Memory, kind
     return running(said)
 
 
+def _back(context: Context[LibvirtdParameters], host: Host, memory: Memory, seen: Seen) -> Outcome | None:
+    """Compare what libvirt knows after trouble with what runs; give an outcome when something is missing.
+
+    That is degraded for as long as the budget, then only the attribute says so: the host takes no guests of others.
+    """
+    now, name = host.now(), memory.daemon or health.daemon_name(seen)
+    if memory.first:
+        context.note(f"{name} is well again after {now - memory.first:.0f} s ({memory.kind})")
+    back = memory.back if memory.lost else now
+    memory.well()
+    lost = ", ".join(sorted(set(host.emulators()) - set(seen.ping.domains)))
+    if not lost:
+        return None
+    said = f"{name} came back without guests that run: {lost}; restart it to adopt them"
+    if back == now:
+        context.warn(said)
+    memory.back, memory.lost = back, lost
+    publish(context, host, memory, f"degraded:{health.INCOMPLETE}")
+    return degraded(said) if now - back < context.parameters.heal_budget else running(said)
+
+
 def _trouble(
     context: Context[LibvirtdParameters], host: Host, memory: Memory, kind: str, seen: Seen
 ) -> Outcome:
+    if kind == health.STOPPED and memory.ended:
+        return stopped(f"{memory.daemon or health.daemon_name(seen)} was stopped by this resource")
     now = host.now()
     memory.first = memory.first or now
     if memory.kind != kind:
@@ -117,18 +152,22 @@ def _trouble(
     if decision.step == health.GIVE_UP:
         return _give_up(context, host, memory, decision, said)
     publish(context, host, memory, f"degraded:{kind}")
+    if now - memory.since >= context.parameters.heal_budget / 2:
+        from backstay.agents.leaving import better_place
+
+        better_place(context, host, memory)
     if decision.step == health.HEAL:
         return degraded(f"{said}; {_heal(context, host, memory, decision.how)}")
-    return degraded(f"{said}; {_waiting(kind, decision)}")
+    return degraded(f"{said}; {_waiting(kind, decision, memory)}")
 
 
-def _waiting(kind: str, decision: Decision) -> str:
+def _waiting(kind: str, decision: Decision, memory: Memory) -> str:
     if decision.why:
         return (
             f"nothing is done to it because {decision.why}" if "heal=" not in decision.why else decision.why
         )
     if kind == health.STOPPED:
-        return "start it with systemctl start libvirtd, or disable this resource"
+        return f"start it with systemctl start {memory.daemon}, or disable this resource"
     if kind == health.BLOCKED:
         return "it goes on by itself when the storage answers"
     return "waiting for it"
@@ -157,6 +196,8 @@ def _give_up(
     context: Context[LibvirtdParameters], host: Host, memory: Memory, decision: Decision, said: str
 ) -> Outcome:
     """Say that it cannot be healed here; "failed" only when the guests have a better place to go to."""
+    from backstay.agents.libvirtd_leaving import leave_or_stay
+
     now = host.now()
     publish(context, host, memory, f"broken:{memory.kind}")
     if decision.how and now - memory.heal >= health.RETRY:
@@ -164,28 +205,11 @@ def _give_up(
     if context.parameters.unhealable == "degrade":
         outcome = degraded(f"{said}; it cannot be healed here, and unhealable=degrade")
     else:
-        outcome = _leave_or_stay(context, host, memory, said)
+        outcome = leave_or_stay(context, host, memory, said)
     if not memory.alerted or now - memory.alerted >= health.ALARM_AGAIN:
         context.journal.alert(outcome.reason)
         memory.alerted = now
     return outcome
-
-
-def _leave_or_stay(context: Context[LibvirtdParameters], host: Host, memory: Memory, said: str) -> Outcome:
-    try:
-        others = host.healthy_elsewhere(context.node, min(TOOL_TIME, context.deadline.left() / 4))
-        why = "no other host is known to be healthy"
-    except CannotAsk as error:
-        others, why = (), str(error)
-    if not others:
-        memory.stayed = host.now()
-        return degraded(f"{said}; it cannot be healed here, and nothing is moved: {why}")
-    if memory.stayed:
-        # what broke everywhere is being mended elsewhere, so it may be mended here in a moment: once more from the
-        # beginning, before everybody moves to the host that was mended first
-        memory.stayed, memory.heal, memory.since = 0.0, 0.0, host.now()
-        return degraded(f"{said}; {', '.join(others)} is healthy again, so healing it is tried once more")
-    return failed(f"{said}; it cannot be healed here, {', '.join(others)} can take its guests")
 
 
 def publish(context: Context[LibvirtdParameters], host: Host, memory: Memory, value: str) -> None:
@@ -201,7 +225,7 @@ def publish(context: Context[LibvirtdParameters], host: Host, memory: Memory, va
 
 def recall(host: Host) -> Memory:
     """Give what was remembered."""
-    return read(host.recall(), host.now())
+    return Memory.read(host.recall(), host.now())
 
 
 def _note_look(memory: Memory, look: Daemon | None) -> None:

@@ -42,7 +42,7 @@ def observe(host: Watched, answer_within: float, deadline: Deadline, earlier: Da
     Raises CannotAsk when systemd does not answer.
     """
     ping = host.ping(min(answer_within, deadline.left()))
-    if ping.kind in ("answered", "unasked", "driverless"):
+    if ping.kind in ("answered", "unasked"):
         return Seen(ping)
     service, sockets = host.units(min(SYSTEMD_TIME, deadline.left()))
     now = host.look(service.pid)

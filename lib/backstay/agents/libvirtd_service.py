@@ -9,7 +9,6 @@ from __future__ import annotations
 from backstay.agents import libvirtd_health as health
 from backstay.agents.libvirtd_observe import SYSTEMD_TIME, observe
 from backstay.errors import CannotAsk
-from backstay.host.libvirtd import SERVICE
 from backstay.ocf import codes
 from backstay.ocf.outcome import Outcome, done, failed
 
@@ -33,23 +32,34 @@ def bring_up(host: Host, answer_within: float, deadline: Deadline) -> Outcome:
     seen = observe(host, answer_within, deadline)
     kind = health.diagnose(seen)
     if kind in health.WELL:
-        return done("libvirtd answers")
+        return done(f"{health.daemon_name(seen)} answers")
     said = health.describe(kind, seen)
     if kind == health.NOT_INSTALLED:
         return failed(said, codes.NOT_INSTALLED)
     if kind in (health.BLOCKED, health.HUNG, health.DRIVERLESS, health.UNASKED):
         return failed(f"{said}; it has to be stopped before it can be started")
     service, sockets = host.units(SYSTEMD_TIME)
-    if service.loaded == "masked":
-        return failed("libvirtd.service is masked by an admin; systemctl unmask libvirtd.service")
+    if service.masked:
+        return failed(f"{service.name} is masked by an admin; systemctl unmask {service.name}")
     broken = [unit.name for unit in (service, *sockets) if unit.active == "failed"]
     if broken:
         host.reset_failed(broken, SYSTEMD_TIME)
-    begun = host.start(max(deadline.left() - SYSTEMD_TIME, SYSTEMD_TIME))
-    return _until_it_answers(host, answer_within, deadline, "" if begun.ok else begun.complaint())
+    if kind in (health.STOPPED, health.DEAF) and not service.down:
+        missing = (*health.wanted(sockets), health.socket_of(service))
+        own = [unit.name for unit in sockets if unit.listening or unit.name in missing]
+        begun = host.restart(
+            [service.name, *own], SYSTEMD_TIME
+        )  # its sockets start with a service that is down only
+    else:
+        waiting = max(deadline.left() - SYSTEMD_TIME, SYSTEMD_TIME)
+        begun = host.start(service.name, waiting, health.wanted(sockets))
+    name = service.name.removesuffix(".service")
+    return _until_it_answers(host, name, answer_within, deadline, "" if begun.ok else begun.complaint())
 
 
-def _until_it_answers(host: Host, answer_within: float, deadline: Deadline, complaint: str) -> Outcome:
+def _until_it_answers(
+    host: Host, name: str, answer_within: float, deadline: Deadline, complaint: str
+) -> Outcome:
     """Wait for the answer; give up when systemd does not bring the service back, or when it waits for storage."""
     down_since: float | None = None
     said, last = complaint, None
@@ -57,7 +67,7 @@ def _until_it_answers(host: Host, answer_within: float, deadline: Deadline, comp
         seen = observe(host, answer_within, deadline, last)
         kind, last = health.diagnose(seen), seen.after
         if kind in health.WELL:
-            return done("libvirtd answers")
+            return done(f"{name} answers")
         said = health.describe(kind, seen)
         if kind in (health.BLOCKED, health.DRIVERLESS, health.UNASKED):
             return failed(said)
@@ -66,9 +76,9 @@ def _until_it_answers(host: Host, answer_within: float, deadline: Deadline, comp
         elif down_since is None:
             down_since = host.now()
         elif host.now() - down_since >= SETTLED:
-            return failed(f"libvirtd does not start: {seen.service.story()}; see journalctl --unit {SERVICE}")
+            return failed(f"{name} does not start: {seen.service.story()}; see journalctl --unit {name}")
         host.pause(POLL)
-    return failed(f"libvirtd was started but does not answer in time: {said}")
+    return failed(f"{name} was started but does not answer in time: {said}")
 
 
 def bring_down(host: Host, healer: str, deadline: Deadline, warn: Callable[[str], None]) -> Outcome:
@@ -77,22 +87,25 @@ def bring_down(host: Host, healer: str, deadline: Deadline, warn: Callable[[str]
     daemon = host.look(service.pid)
     # all of them, up or not: the healer may just be about to start one
     host.stop([healer, *(unit.name for unit in sockets), service.name], min(SYSTEMD_TIME, deadline.left()))
+    name = service.name.removesuffix(".service")
     polite = deadline.at_most(POLITE).part(0.1 if daemon and (daemon.stopped or daemon.blocked) else 1.0)
     if _down_within(host, polite):
-        return done("libvirtd and its sockets are stopped")
-    return _kill(host, daemon, deadline, warn)
+        return done(f"{name} and its sockets are stopped")
+    return _kill(host, name, daemon, deadline, warn)
 
 
-def _kill(host: Host, daemon: Daemon | None, deadline: Deadline, warn: Callable[[str], None]) -> Outcome:
+def _kill(
+    host: Host, name: str, daemon: Daemon | None, deadline: Deadline, warn: Callable[[str], None]
+) -> Outcome:
     if daemon is not None:
-        warn(f"libvirtd (pid {daemon.pid}) does not end by itself and is killed")
+        warn(f"{name} (pid {daemon.pid}) does not end by itself and is killed")
         host.signal(daemon, ("KILL",))
     if _down_within(host, deadline.at_most(DEATH)):
-        return done("libvirtd was killed, its sockets are stopped")
+        return done(f"{name} was killed, its sockets are stopped")
     left = host.look(daemon.pid) if daemon else None
     where = f"; it waits in {', '.join(left.blocked)}" if left and left.blocked else ""
-    warn(f"libvirtd cannot be ended now{where}; systemd ends it as soon as it can")
-    return done("libvirtd was told to stop and takes no more connections")
+    warn(f"{name} cannot be ended now{where}; systemd ends it as soon as it can")
+    return done(f"{name} was told to stop and takes no more connections")
 
 
 def _down_within(host: Host, deadline: Deadline) -> bool:
@@ -116,5 +129,5 @@ def equipped(host: Host, deadline: Deadline) -> Outcome:
     except CannotAsk as error:
         return failed(str(error), codes.NOT_INSTALLED)
     if not service.installed:
-        return failed("libvirtd is not installed", codes.NOT_INSTALLED)
-    return done("libvirtd is installed")
+        return failed("neither libvirtd nor virtqemud is installed", codes.NOT_INSTALLED)
+    return done(f"{service.name.removesuffix('.service')} is installed")

@@ -6,7 +6,8 @@ Decides which action a call means (check levels included). Never runs one: that 
 
 from __future__ import annotations
 
-from backstay.ocf.outcome import Outcome, done
+from backstay.ocf import codes
+from backstay.ocf.outcome import Outcome, done, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +23,12 @@ LOCAL_LEVEL = 10  # from this check level on, validate-all may look at this host
 
 
 class Action:
-    """One advertised action; `timeout` and `interval` are in seconds, `depth` is a check level."""
+    """One advertised action; `timeout` and `interval` are in seconds, `depth` is a check level.
 
-    __slots__ = ("depth", "interval", "name", "run", "timeout")
+    `role` is the one of a promotable resource that a monitor is for: Promoted, Unpromoted.
+    """
+
+    __slots__ = ("depth", "interval", "name", "role", "run", "timeout")
 
     def __init__(
         self,
@@ -33,12 +37,14 @@ class Action:
         run: Callable[[Context[Any]], Outcome],
         interval: float | None = None,
         depth: int | None = None,
+        role: str = "",
     ) -> None:
         self.name = name
         self.timeout = timeout
         self.run = run
         self.interval = interval
         self.depth = depth
+        self.role = role
 
 
 class Agent:
@@ -82,8 +88,13 @@ class Agent:
         return max(fitting or named, key=lambda action: action.depth or 0, default=None)
 
 
-def _well_formed(_context: Context[Any]) -> Outcome:
-    return done("the parameters are well formed")
+def _well_formed(context: Context[Any]) -> Outcome:
+    contradiction = context.parameters.contradiction()
+    return (
+        failed(contradiction, codes.NOT_CONFIGURED)
+        if contradiction
+        else done("the parameters are well formed")
+    )
 
 
 def reload_agent(_context: Context[Any]) -> Outcome:

@@ -7,6 +7,7 @@ Source: OCF resource agent API 1.1; Pacemaker 2.1.5 for OCF_RESKEY_CRM_meta_* (t
 
 from __future__ import annotations
 
+from backstay.ocf import codes
 from backstay.ocf.parameters import PREFIX
 
 TYPE_CHECKING = False
@@ -59,6 +60,11 @@ class Call:
         """Give one of Pacemaker's own settings for this action, or an empty text."""
         return self.environ.get(META + name, "")
 
+    @property
+    def expects_promoted(self) -> bool:
+        """Whether this is the recurring monitor of a promoted instance: for Pacemaker, then, 190 means "demoted"."""
+        return self.action == "monitor" and self.meta("op_target_rc") == str(codes.PROMOTED)
+
     def timeout(self, advertised: float) -> float:
         """Give the seconds after which Pacemaker kills, or the advertised ones when nobody called Pacemaker's."""
         return number(self.meta("timeout"), advertised * 1000) / 1000 or advertised
@@ -67,11 +73,13 @@ class Call:
 class Context(_Of[P]):
     """One call of an action; `interval` is in seconds, `is_probe` as in Call, `deadline` is the action's own.
 
+    `meta` gives one of Pacemaker's own settings by its name (Call.meta).
+
     `warn` and `note` write one line to the system log; `journal` has the other priorities.
     """
 
     __slots__ = (
-        "action", "check_level", "deadline", "instance", "interval", "is_probe", "journal", "migrate_source",
+        "action", "check_level", "deadline", "instance", "interval", "is_probe", "journal", "meta", "migrate_source",
         "migrate_target", "node", "note", "parameters", "warn",
     )  # fmt: skip
 
@@ -81,6 +89,7 @@ class Context(_Of[P]):
         self.interval = call.interval
         self.is_probe = call.is_probe
         self.check_level = call.check_level
+        self.meta = call.meta
         self.node = call.meta("on_node")
         self.migrate_source = call.meta("migrate_source")
         self.migrate_target = call.meta("migrate_target")

@@ -2,8 +2,9 @@
 """What it means that an agent itself failed: an exception, a call that does not end.
 
 Decides the outcome. A recurring monitor is only degraded for ten minutes, because a bug in an agent says nothing
-about the resource, and a failed monitor would restart it. Nothing else may be guessed, so nothing else is
-forgiven: never success from a stop, never "not running" from a probe.
+about the resource, and a failed monitor would restart it. So would a reload-agent that answers anything but 0, 190
+included (Pacemaker 2.1.5, seen with crm_simulate): it answers 0, and the log has the reason. Nothing else may be
+guessed, so nothing else is forgiven: never success from a stop, never "not running" from a probe.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 from time import monotonic
 
 from backstay.errors import BackstayError
+from backstay.ocf import codes
 from backstay.ocf.context import number
-from backstay.ocf.outcome import Outcome, degraded, failed
+from backstay.ocf.outcome import Outcome, degraded, done, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,11 +48,14 @@ def judge(call: Call, said: str, memory: Memory, now: Callable[[], float] = mono
     about the resource.
     """
     reason = f"{call.action or 'the call'} could not be completed: {said}"
+    if call.action == "reload-agent":
+        return done(f"{reason}; the new parameters are used from the next action on")
     if call.action != "monitor" or call.is_probe:
         return failed(reason)
     since = lasting(_name(call), memory, now())
     if since < FORGIVEN:
-        return degraded(f"{reason}; counts as running for {FORGIVEN - since:.0f} s more")
+        forgiven = f"{reason}; counts as running for {FORGIVEN - since:.0f} s more"
+        return failed(forgiven, codes.DEGRADED_PROMOTED) if call.expects_promoted else degraded(forgiven)
     return failed(f"{reason}; for {since:.0f} s already")
 
 

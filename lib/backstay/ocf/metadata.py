@@ -64,6 +64,7 @@ def _action(action: Action) -> str:
         timeout=_time(action.timeout),
         interval="" if action.interval is None else _time(action.interval),
         depth="" if action.depth is None else str(action.depth),
+        role=action.role,
     )
     return f"    <action{given}/>"
 

@@ -105,6 +105,7 @@ class Parameters:
 
     _declared: ClassVar[tuple[Declaration, ...]] = ()
     warnings: tuple[str, ...] = ()
+    wrong: Mapping[str, str] = {}
 
     def __init_subclass__(cls) -> None:
         own = tuple(value for value in vars(cls).values() if isinstance(value, Declaration))
@@ -118,6 +119,10 @@ class Parameters:
         if values:
             raise TypeError(f"no such parameter: {', '.join(values)}")
 
+    def contradiction(self) -> str:
+        """Say which values contradict each other, in one sentence; empty when none do. A subclass may know some."""
+        return ""
+
     @classmethod
     def declared(cls) -> tuple[Declaration, ...]:
         """Give the declarations in order, for the metadata and the manual."""
@@ -127,20 +132,21 @@ class Parameters:
     def read(cls, environ: Mapping[str, str], lenient: bool, lenient_if_reloadable: bool = False) -> Self:
         """Read OCF_RESKEY_* from the environment; an empty value counts as not given.
 
-        `lenient` turns a bad or missing value into the default and a line in `warnings`, for actions that must
-        not fail for it; `lenient_if_reloadable` only those of reloadable parameters. Otherwise raises BadParameter.
+        `lenient` turns a bad or missing value into the default and a line in `warnings` (and in `wrong`, by name),
+        for actions that must not fail for it; `lenient_if_reloadable` only those of reloadable parameters.
+        Otherwise raises BadParameter.
         """
         values: dict[str, object] = {}
-        warnings: list[str] = []
+        wrong: dict[str, str] = {}
         for declaration in cls._declared:
             try:
                 values[declaration.name] = _read(declaration, environ.get(PREFIX + declaration.name, ""))
             except BadParameter as bad:
                 if not (lenient or (lenient_if_reloadable and declaration.reloadable)):
                     raise
-                warnings.append(str(bad))
+                wrong[declaration.name] = str(bad)
         parameters = cls(**values)
-        parameters.warnings = tuple(warnings)
+        parameters.warnings, parameters.wrong = tuple(wrong.values()), wrong
         return parameters
 
 
@@ -202,9 +208,12 @@ def path(shortdesc: str, *, default: str | None = None, **common: Unpack[Common]
     return _declare("string", parse, shortdesc, default, **common)
 
 
-def seconds(shortdesc: str, *, default: str, **common: Unpack[Common]) -> Seconds:
-    """Declare a length of time: a number with an optional unit (ms, s, m, min, h), as in Pacemaker."""
-    return _declare("string", _seconds, shortdesc, default, **common)
+def seconds(shortdesc: str, *, default: str, zero: bool = False, **common: Unpack[Common]) -> Seconds:
+    """Declare a length of time: a number with an optional unit (ms, s, m, min, h), as in Pacemaker.
+
+    `zero` allows 0, which then means something of its own (never, no limit).
+    """
+    return _declare("string", _seconds_or_zero if zero else _seconds, shortdesc, default, **common)
 
 
 def boolean(shortdesc: str, *, default: bool = False, **common: Unpack[Common]) -> bool:
@@ -258,6 +267,15 @@ def _seconds(given: str) -> Seconds:
     if not 0.0 < value < 1e9:
         raise ValueError("must be a time above zero")
     return Seconds(value)
+
+
+def _seconds_or_zero(given: str) -> Seconds:
+    if given.strip() in ("0", "0s"):
+        return Seconds(0.0)
+    try:
+        return _seconds(given)
+    except ValueError as complaint:
+        raise ValueError(f"{complaint}, or 0") from None
 
 
 def _boolean(given: str) -> bool:

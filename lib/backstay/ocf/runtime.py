@@ -38,6 +38,12 @@ STUCK = "it is stuck in a call that cannot be interrupted"
 def enter(module: str) -> NoReturn:
     """Run the agent that `module` defines as AGENT; even a module that cannot be imported is guarded."""
     try:
+        if sys.flags.no_site:
+            import site
+
+            sys.path += (
+                site.getsitepackages()
+            )  # only libvirt's own module is there, and a short monitor needs none
         agent = __import__(module, fromlist=["AGENT"]).AGENT
     except Exception as error:  # noqa: BLE001  (part of the one guard: a broken package must not restart guests)
         call = _called(module.rpartition(".")[2])
@@ -135,10 +141,10 @@ def leave(call: Call, outcome: Outcome) -> NoReturn:
 
 def _say(call: Call, code: int, reason: str) -> None:
     journal = Log(call.agent, call.instance)
-    if code == codes.SUCCESS:
+    if code in (codes.SUCCESS, codes.PROMOTED):
         if reason and call.action not in QUIET:
             journal.note(f"{call.action}: {reason}")
     elif not (call.is_probe and code == codes.NOT_RUNNING):
         prefix = call.environ.get("OCF_EXIT_REASON_PREFIX", "ocf-exit-reason:")
-        os.write(2, f"{prefix}{reason}\n".encode())
+        os.write(2, f"{prefix}{reason}\n".encode("utf-8", "surrogateescape"))
         journal.error(f"{call.action}: {reason}")

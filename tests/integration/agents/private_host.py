@@ -21,7 +21,7 @@ set -e
 hostname {name}
 mount --make-rprivate /
 mkdir -p /etc/libvirt
-for place in /run /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do mkdir -p $place; mount -t tmpfs none $place; done
+for place in /run /var/lib/libvirt /var/cache/libvirt /var/log/libvirt /var/lib/backstay /var/lib/swtpm-localca; do mkdir -p $place; mount -t tmpfs none $place; done
 mkdir -p /run/lock /var/lib/libvirt/qemu
 mount --bind {etc} /etc/libvirt
 mount --bind {etc}/hosts /etc/hosts
@@ -105,6 +105,29 @@ class PrivateHost:
             self.holder.kill()
             self.holder.wait(30)
 
+    def __enter__(self) -> PrivateHost:
+        try:
+            self.up()
+        except BaseException:
+            self.down()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.down()
+
+    def clear(self) -> None:
+        """End every guest and forget it; libvirtd is well afterwards."""
+        for pid in self.emulators():
+            self.run("kill", "-9", str(pid))
+        wait(lambda: not self.emulators(), "the emulators to end")
+        if self.virsh("list").returncode:
+            self.start_libvirtd()
+        wait(lambda: not self.run("virsh", "list", "--name").strip(), "libvirtd to see that nothing runs")
+        for name in self.run("virsh", "list", "--all", "--name").split():
+            self.run("virsh", "undefine", "--managed-save", "--nvram", name)
+        self.run("rm", "-rf", "/run/backstay", "/var/lib/backstay/definitions")
+
     @property
     def leader(self) -> int:
         """PID 1 of this host, as the machine numbers it."""
@@ -166,10 +189,57 @@ class PrivateHost:
         interval: float = 0.0,
         instance: str = "web1",
         target: str = "",
+        level: int = 0,
         **parameters: str,
     ) -> Result:
         """Run ocf:backstay:domain as Pacemaker would."""
-        environment = {
+        environment = self._environment(config, timeout, interval, instance, target, parameters)
+        began = time.monotonic()
+        done = subprocess.run(
+            self.argv(self._door(action)),
+            capture_output=True,
+            text=True,
+            env=environment | {"OCF_CHECK_LEVEL": str(level)},
+            timeout=timeout + 30,
+            stdin=subprocess.DEVNULL,
+        )
+        return Result(done, time.monotonic() - began)
+
+    def begin(
+        self,
+        action: str,
+        config: Path | str,
+        *,
+        timeout: float,
+        target: str = "",
+        interval: float = 0.0,
+        level: int = 0,
+        **parameters: str,
+    ) -> subprocess.Popen[bytes]:
+        """Begin an action in a process group of its own, as Pacemaker does, to be killed or waited for."""
+        environment = self._environment(config, timeout, interval, "web1", target, parameters)
+        return subprocess.Popen(
+            self.argv(self._door(action)),
+            env=environment | ({"OCF_CHECK_LEVEL": str(level)} if level else {}),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _door(self, action: str) -> list[str]:
+        door = str(self.repository / "agents" / "domain")
+        code = DOOR.format(lib=str(self.repository / "lib"), argv=[door, action], door=door)
+        return [PYTHON, "-I", "-c", code]
+
+    def _environment(
+        self,
+        config: Path | str,
+        timeout: float,
+        interval: float,
+        instance: str,
+        target: str,
+        parameters: dict[str, str],
+    ) -> dict[str, str]:
+        return {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "OCF_RESOURCE_INSTANCE": instance,
             "OCF_RESKEY_CRM_meta_timeout": str(int(timeout * 1000)),
@@ -178,20 +248,9 @@ class PrivateHost:
             "OCF_RESKEY_CRM_meta_migrate_target": target,
             "OCF_RESKEY_CRM_meta_migrate_source": target,
             "OCF_RESKEY_config": str(config),
+            "OCF_CHECK_LEVEL": "0",
             **{f"OCF_RESKEY_{name}": value for name, value in parameters.items()},
         }
-        door = self.repository / "agents" / "domain"
-        code = DOOR.format(lib=str(self.repository / "lib"), argv=[str(door), action], door=str(door))
-        began = time.monotonic()
-        done = subprocess.run(
-            self.argv([PYTHON, "-I", "-c", code]),
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=timeout + 30,
-            stdin=subprocess.DEVNULL,
-        )
-        return Result(done, time.monotonic() - began)
 
 
 def wait(look: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
@@ -200,3 +259,8 @@ def wait(look: Callable[[], bool], what: str, patience: float = PATIENCE) -> Non
     while not look():
         assert time.monotonic() < end, f"waited {patience:.0f} s in vain for {what}"
         time.sleep(0.1)
+
+
+def add(config: Path, words: str, before: str) -> None:
+    """Put words into a definition."""
+    config.write_text(config.read_text().replace(before, words + before, 1))

@@ -24,17 +24,13 @@ DISK = """<disk type='file' device='disk'>
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[PrivateHost]:
     """A host with libvirtd and a share that hangs."""
-    machine = PrivateHost(tmp_path_factory.mktemp("hung"), repository)
-    try:
-        machine.up()
+    with PrivateHost(tmp_path_factory.mktemp("hung"), repository) as machine:
         program = Path(__file__).with_name("bad_share.py")
         for how, share in (("hang", SHARE), ("fail", FAILING), ("late", LATE)):
             machine.run("mkdir", share)
             machine.run("sh", "-c", f"/usr/bin/python3 {program} {how} {share} >/dev/null 2>&1 &")
         wait(lambda: machine.run("cat", "/proc/mounts").count("fuse.bad") == 3, "the shares to be mounted")
         yield machine
-    finally:
-        machine.down()
 
 
 def test_a_hung_share_hides_no_running_guest(host: PrivateHost) -> None:
@@ -81,6 +77,24 @@ def test_an_emulator_that_was_killed_and_cannot_close_its_disk_is_not_called_sto
     wait(lambda: not host.run("cat", f"/proc/{pid}/cmdline"), "it to begin to end")
     assert host.agent("monitor", "/nowhere", instance="db2", uuid=uuid).code == codes.SUCCESS
     assert host.agent("stop", "/nowhere", instance="db2", uuid=uuid, timeout=6).code == codes.GENERIC
+    # without its record nothing says any more whose it is, unless libvirt or the control group does
+    host.run("rm", "-r", "/run/backstay/domain")
+    ours, other = host.define("db1", 4), host.define("web1", 1)
+    for config, instance in ((ours, "db1"), (other, "web1")):
+        doubt = host.agent("monitor", config, instance=instance, timeout=4)
+        assert doubt.code == codes.GENERIC
+        assert f"pid {pid}" in doubt.err
+        assert doubt.seconds < 4
+    stop = host.agent("stop", ours, instance="db1", timeout=4)
+    assert stop.code == codes.GENERIC
+    assert "may hold its disks" in stop.err
+    host.run("sh", "-c", f"echo {pid} >/run/libvirt/qemu/db1.pid")
+    assert host.agent("monitor", ours, instance="db1").code == codes.SUCCESS
+    assert host.agent("monitor", other, instance="web1").code == codes.NOT_RUNNING
+    stop = host.agent("stop", ours, instance="db1", timeout=6)
+    assert stop.code == codes.GENERIC
+    assert "blocked in the kernel" in stop.err
+    host.run("rm", "/run/libvirt/qemu/db1.pid")
     host.run("kill", "-KILL", *host.run("pgrep", "-f", "bad_share.py late").split())
     wait(lambda: str(pid) not in host.pids(), "it to end with its storage")
     assert host.agent("stop", "/nowhere", instance="db2", uuid=uuid).code == codes.SUCCESS

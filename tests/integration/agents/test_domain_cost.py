@@ -10,7 +10,7 @@ import pytest
 
 PYTHON = "/usr/bin/python3"
 HEAVY = {
-    "asyncio", "dataclasses", "inspect", "json", "libvirt", "logging", "lxml", "pathlib", "psutil", "re", "socket",
+    "asyncio", "collections", "dataclasses", "enum", "functools", "inspect", "json", "libvirt", "logging", "lxml", "pathlib", "psutil", "re", "socket",
     "subprocess", "tempfile", "traceback", "typing", "xml",
 }  # fmt: skip
 CODE = """
@@ -33,7 +33,9 @@ def test_the_monitor_path_loads_nothing_heavy(repository: Path) -> None:
     assert loaded(repository) & HEAVY == set()
 
 
-@pytest.mark.parametrize("module", ["domain_start", "domain_stop", "domain_migration", "qmp"])
+@pytest.mark.parametrize(
+    "module", ["domain_start", "domain_stop", "domain_migration", "qmp", "definition_copies"]
+)
 def test_what_only_other_actions_need_is_not_loaded(repository: Path, module: str) -> None:
     code = CODE.format(lib=str(repository / "lib")).replace('.partition(".")[0]', "")
     done = subprocess.run([PYTHON, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)

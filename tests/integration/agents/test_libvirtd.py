@@ -10,12 +10,12 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from backstay.host import daemon, jobs, packages
+from backstay.host import daemon, jobs, libvirt_ping, packages
 from backstay.host.libvirt_ping import ping
 
 STATUS = """<domstatus state='running' reason='booted' pid='{pid}'>
@@ -63,6 +63,23 @@ def test_somebody_listens_and_never_answers(tmp_path: Path) -> None:
     assert children() == before, "the child that asked is gone"
 
 
+def shot() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def unusable() -> None:
+    raise AttributeError("module 'libvirt' has no attribute 'open'")
+
+
+@pytest.mark.parametrize("fate", [shot, unusable])
+def test_a_question_that_breaks_by_itself_says_nothing_about_libvirtd(
+    fate: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed for want of memory, or with an unusable python3-libvirt: no reason to restart a libvirtd that works."""
+    monkeypatch.setattr(libvirt_ping, "_in_child", lambda _uri: fate())
+    assert ping(20, "test:///default").kind == "unasked"
+
+
 def test_a_libvirt_without_that_driver() -> None:
     assert ping(20, "nosuch+unix:///system?socket=/nowhere").kind in ("driverless", "refused")
 
@@ -70,7 +87,7 @@ def test_a_libvirt_without_that_driver() -> None:
 def test_a_look_at_a_process(sleeper: subprocess.Popen[bytes]) -> None:
     seen = daemon.look(sleeper.pid)
     assert seen is not None
-    assert (seen.pid, seen.blocked, seen.stopped) == (sleeper.pid, (), False)
+    assert (seen.pid, seen.blocked, seen.stopped, seen.runnable) == (sleeper.pid, (), False, False)
     assert seen.same_as(daemon.look(sleeper.pid))
     assert daemon.look(0) is None
 
@@ -100,6 +117,9 @@ def test_a_busy_process_makes_progress() -> None:
         before = daemon.ticks(busy.pid)
         time.sleep(1)
         assert daemon.ticks(busy.pid) > before
+        seen = daemon.look(busy.pid)
+        assert seen is not None
+        assert seen.runnable
     finally:
         busy.kill()
         busy.wait()
@@ -157,3 +177,13 @@ def test_a_package_manager_is_seen_by_its_lock(tmp_path: Path) -> None:
         holder.kill()
         holder.join()
     assert packages.at_work((str(lock),)) == ""
+
+
+def test_an_emulator_whose_memory_is_locked_is_waited_for_only_briefly(tmp_path: Path) -> None:
+    (tmp_path / "web1.pid").write_text("11\n")
+    (tmp_path / "web2.pid").write_text("12\n")
+    (tmp_path / "11").mkdir()
+    os.mkfifo(tmp_path / "11" / "cmdline")
+    began = time.monotonic()
+    assert jobs.emulators(str(tmp_path), str(tmp_path)) == ("web1",)
+    assert time.monotonic() - began < 5

@@ -42,7 +42,7 @@ def tree(repository: Path) -> Iterator[Path]:
         yield top
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def call(tree: Path) -> Run:
     """`call("sample", "monitor", OCF_RESKEY_x="1", before="...", user="nobody")` runs an agent."""
 
@@ -54,7 +54,13 @@ def call(tree: Path) -> Run:
         )
         more: dict[str, Any] = {"user": user, "extra_groups": ()} if user else {}
         return subprocess.run(
-            [PYTHON, "-I", "-c", code], env=environ, capture_output=True, text=True, timeout=60, **more
+            [PYTHON, "-I", "-c", code],
+            env=environ,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+            **more,
         )
 
     return run

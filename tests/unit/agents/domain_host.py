@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
+from backstay.agents.domain_birth import Birth
 from backstay.agents.domain_world import World
 from backstay.errors import CannotAsk
 from backstay.host import libvirt
 from backstay.host.clock import Deadline
+from backstay.host.elsewhere import Sighting
 from backstay.host.emulator import GO_ON, KILL, TERMINATE
 from backstay.host.libvirt import Answer
 from backstay.host.proc import Process
@@ -18,6 +21,11 @@ UUID = "11111111-2222-3333-4444-555555555501"
 OTHER = "11111111-2222-3333-4444-555555555502"
 XML = f"<domain type='kvm'><name>web1</name><uuid>{UUID}</uuid></domain>".encode()
 NEVER = 1e9
+IMAGE_LOCK = (
+    "internal error: process exited while connecting to monitor: qemu-system-x86_64: -device {}: "
+    'Failed to get "write" lock\nIs another process using the image [/srv/vm/web1.raw]?'
+)
+LOCKSPACE = "resource busy: Lockspace resource '/srv/vm/web1.raw' is locked"
 
 
 class Guest:
@@ -31,9 +39,16 @@ class Guest:
         self.waits_for = ""
         self.files = ""
         self.powered_off_at = NEVER
+        self.incoming = False
+        self.lacks = ""  # init or controller: what a container has no more
+        self.status = "running"
 
     def process(self) -> Process:
         arguments = ("/usr/bin/kvm", "-name", f"guest={self.name}", "-uuid", self.uuid)
+        if self.incoming:
+            arguments += ("-incoming", "defer")
+        if self.lacks:
+            arguments += ("-lacks", self.lacks)
         return Process(self.pid, self.pid * 10, self.state, () if self.ending else arguments)
 
 
@@ -49,16 +64,30 @@ class Host:
             self.known = Answer(libvirt.KNOWN, state="running", uuid=guest.uuid, name=guest.name)
         self.xml = xml
         self.proc_broken = ""
+        self.guest_agent = "absent"
+        self.peers: dict[str, Sighting] = {}
+        self.cluster_broken = ""
+        self.asked_peers = 0
+        self.socket_is_free = False  # although libvirtd lives: it does not know the emulator
+        self.busy = False  # libvirt here has a job about the domain
+        self.held = False  # the domain was created and never let run
+        self.lock = ""  # libvirt's lock manager
         self.deeds: list[str] = []
         self.kept: dict[str, Record] = {}
         self.elsewhere: tuple[Record, ...] = ()
         self.texts: dict[str, str] = {}
+        self.copy: bytes | None = None
+        self.copy_error = ""
         self.warnings: list[str] = []
         self.creates: Guest | None = Guest(500)
         self.create_error = ""
-        self.migrates = "well"
+        self.create_locked_until = self.resume_locked_until = 0.0
         self.written = ("", 0)
+        self.last_words = ("", "")  # state and reason that libvirt wrote of web1's first emulator
         self.other: Host | None = None
+        self.guests_at_boot = False
+        self.created = ""
+        self.locked = False
 
     # the clock
 
@@ -77,18 +106,26 @@ class Host:
             emulators=self,
             libvirt=Daemon(self),
             libvirt_at=lambda _uri: Daemon(self.other or self),
+            elsewhere=lambda: Cluster(self),
             monitor=lambda process: Socket(self, process),
             records=self,
             memory=Texts(self.texts),
+            copies=lambda: Copies(self),
             read=self.definition,
             says_running=lambda name, pid: (name, pid) == self.written,
+            written=lambda name, pid: self.last_words if (name, pid) == ("web1", 100) else ("", ""),
             pause=self.pause,
             monotonic=lambda: self.now,
             warn=self.warnings.append,
             note=lambda _text: None,
         )
 
+    def birth(self, world: World | None = None, **given: Any) -> Birth:
+        return Birth(world or self.world(), Doors(self), **given)
+
     # emulators
+
+    by_pid = True
 
     def living(self) -> list[Guest]:
         return [guest for guest in self.guests if guest.end > self.now]
@@ -163,6 +200,69 @@ class Texts:
         self.texts.pop(name, None)
 
 
+class Cluster:
+    """The other hosts of the fake host."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    def hosts(self, timeout: float) -> tuple[str, ...]:
+        if self.host.cluster_broken:
+            raise CannotAsk(self.host.cluster_broken)
+        return tuple(self.host.peers)
+
+    def look(self, hosts: Sequence[str], uuid: str, name: str, timeout: float) -> tuple[Sighting, ...]:
+        self.host.asked_peers += 1
+        if any(self.host.peers[host].kind == libvirt.HUNG for host in hosts):
+            self.host.now += timeout
+        return tuple(self.host.peers[host] for host in hosts)
+
+    def here(self, uuid: str, name: str, timeout: float) -> Sighting:
+        known = self.host.known
+        held = self.host.held and known.state == "paused"
+        return Sighting("n2", known.kind, known.state, known.reason, self.host.busy, known.text, held)
+
+    def lock_manager(self) -> str:
+        return self.host.lock
+
+
+class Copies:
+    """The fake host's copy of the definition."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    def keep(self, instance: str, config: str, content: bytes, timeout: float) -> None:
+        if self.host.copy_error:
+            raise CannotAsk(self.host.copy_error)
+        self.host.copy = content
+
+    def read(self, instance: str, config: str, timeout: float) -> tuple[bytes, str]:
+        if self.host.copy is None or self.host.copy_error:
+            raise CannotAsk(self.host.copy_error or "there is no copy")
+        return self.host.copy, "2026-01-02 03:04 UTC"
+
+
+class Doors:
+    """What the fake host would start by itself; `locked`: nothing of it can be changed."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    def disable_autostart(self, uuid: str, timeout: float) -> Answer:
+        self.host.deeds.append("autostart off")
+        self.host.known.autostart = self.host.locked
+        return self.host.known
+
+    def remove_managed_save(self, uuid: str, timeout: float) -> Answer:
+        self.host.deeds.append("managed save removed")
+        self.host.known.saved = self.host.locked
+        return self.host.known
+
+    def guests_at_boot(self) -> bool:
+        return self.host.guests_at_boot
+
+
 class Daemon:
     """libvirt of the fake host."""
 
@@ -184,53 +284,49 @@ class Daemon:
     def create(self, definition: str, timeout: float) -> Answer:
         host = self.host
         host.deeds.append("create")
+        host.created = definition
+        if host.create_locked_until > host.now:
+            return Answer(libvirt.ERROR, text=IMAGE_LOCK)
         if host.create_error:
             return Answer(libvirt.ERROR, text=host.create_error)
         if host.creates:
             host.guests.append(host.creates)
+            host.creates = Guest(host.creates.pid + 1, host.creates.uuid, **host.creates.ends)
             host.known = Answer(libvirt.KNOWN, state="paused", reason="user", uuid=UUID, name="web1")
         return self.answer(timeout)
 
     def resume(self, uuid: str, timeout: float) -> Answer:
         answer = self.answer(timeout)
+        if self.host.resume_locked_until > self.host.now:
+            return Answer(libvirt.ERROR, text=LOCKSPACE)
         if answer.kind == libvirt.KNOWN:
             self.host.deeds.append("resume")
             self.host.known = Answer(libvirt.KNOWN, state="running", uuid=UUID, name="web1")
         return self.host.known if answer.kind == libvirt.KNOWN else answer
 
-    def shut_down(self, uuid: str, timeout: float) -> Answer:
+    def shut_down(self, uuid: str, mode: str, timeout: float) -> Answer:
+        host = self.host
         answer = self.answer(timeout)
-        if answer.kind == libvirt.KNOWN:
-            self.act("acpi", uuid)
+        if answer.kind != libvirt.KNOWN:
+            return answer
+        if mode == "agent" and host.guest_agent == "hung":
+            host.now += min(timeout, 5.0)
+        if mode not in ("agent", "acpi") or (mode == "agent" and host.guest_agent != "well"):
+            return Answer(libvirt.ERROR, text=f"{mode}: Guest agent is not responding")
+        self.act(mode, uuid)
         return answer
 
     def destroy(self, uuid: str, timeout: float) -> Answer:
         answer = self.answer(timeout)
         if answer.kind == libvirt.KNOWN:
             self.act("destroy", uuid)
+            if not any(guest.uuid == uuid and guest.end > self.host.now + 1 for guest in self.host.living()):
+                self.host.known = Answer(libvirt.ABSENT)
         return answer
 
     def cancel(self, uuid: str, timeout: float) -> Answer:
         self.host.deeds.append("cancel")
         return self.answer(timeout)
-
-    def migrate(
-        self,
-        uuid: str,
-        destination: str,
-        flags: Sequence[str],
-        settings: Mapping[str, int | str],
-        timeout: float,
-    ) -> Answer:
-        host = self.host
-        host.deeds.append(f"migrate to {destination} {','.join(flags)}")
-        if host.migrates == "slow":
-            host.now += timeout
-            return Answer(libvirt.HUNG, text="no answer within")
-        if host.migrates != "well":
-            return Answer(libvirt.ERROR, text=host.migrates)
-        self.act("migrate", uuid)
-        return Answer(libvirt.ABSENT)
 
     def act(self, word: str, uuid: str) -> None:
         self.host.deeds.append(word)
@@ -247,13 +343,15 @@ class Socket:
         self.guest = host.of(process.pid)
 
     def talk(self, timeout: float) -> Guest:
-        if self.host.libvirtd != "dead" or self.guest is None:
+        free = self.host.socket_is_free or self.host.libvirtd == "dead"
+        if not free or self.guest is None:
             self.host.now += timeout
             raise CannotAsk("the socket is not free")
         return self.guest
 
     def status(self, timeout: float) -> str:
-        return "shutdown" if self.talk(timeout).powered_off_at <= self.host.now else "running"
+        guest = self.talk(timeout)
+        return "shutdown" if guest.powered_off_at <= self.host.now else guest.status
 
     def power_down(self, timeout: float) -> None:
         guest = self.talk(timeout)
@@ -270,6 +368,7 @@ def obedient(**more: float) -> Guest:
     """A guest that shuts down 5 s after it was asked, and an emulator that ends when it is told to."""
     ends = {
         "acpi": 5.0,
+        "agent": 3.0,
         "powerdown": 5.0,
         "destroy": 0.1,
         "quit": 0.1,

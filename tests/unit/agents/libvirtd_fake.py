@@ -9,14 +9,15 @@ from typing import Any
 from backstay.errors import CannotAsk
 from backstay.host.clock import Deadline
 from backstay.host.daemon import Daemon
+from backstay.host.guests import Guest
 from backstay.host.jobs import Job
 from backstay.host.libvirt_ping import Ping
-from backstay.host.libvirtd import SERVICE
 from backstay.host.process import Completed
 from backstay.host.systemd import Unit
 from backstay.ocf.context import Call, Context
 from backstay.ocf.parameters import Parameters
 
+SERVICE = "libvirtd.service"
 GOOD = Ping("answered", domains=("web1",))
 SILENT = Ping("silent", "no answer within 5.0 s", 5.0)
 REFUSED = Ping("refused", "Failed to connect socket to '/var/run/libvirt/libvirt-sock': Connection refused")
@@ -63,6 +64,9 @@ class FakeHost:
         self.deaf_systemd = False
         self.deaf_cluster = False
         self.healer_works = False
+        self.blind = False
+        self.seen_guests: Sequence[Guest] = ()
+        self.others_notes: dict[str, str] = {}
         self.on_signal: dict[str, Any] = {}
         self.on_start: Any = None
 
@@ -94,11 +98,35 @@ class FakeHost:
             self.on_signal.get(name, lambda: None)()
         return True
 
-    def start(self, timeout: float) -> Completed:
-        self.did.append("start")
+    def start(self, service: str, timeout: float, sockets: Sequence[str] = ()) -> Completed:
+        self.did.append(" ".join(["start", *sockets, *([] if service == self.service.name else [service])]))
         if self.on_start:
             self.on_start()
         return Completed(["systemctl"], 0, "", "")
+
+    def restart(self, units: Sequence[str], timeout: float) -> Completed:
+        self.did.append(f"restart {' '.join(units)}")
+        if self.on_start:
+            self.on_start()
+        return Completed(["systemctl"], 0, "", "")
+
+    def guests(self, timeout: float) -> Sequence[Guest]:
+        if self.blind:
+            raise CannotAsk("no answer within 5.0 s")
+        return self.seen_guests
+
+    def notes(self, here: str, timeout: float) -> dict[str, str]:
+        if self.deaf_cluster:
+            raise CannotAsk("attrd_updater: Connection refused")
+        return self.others_notes
+
+    def publish_note(self, text: str, timeout: float) -> None:
+        self.did.append(f"note {text}")
+
+    def publish_strays(self, text: str, timeout: float) -> None:
+        if self.deaf_cluster:
+            raise CannotAsk("attrd_updater: Connection refused")
+        self.did.append(f"strays {text}")
 
     def stop(self, units: Sequence[str], timeout: float) -> Completed:
         self.did.append(f"stop {' '.join(units)}")

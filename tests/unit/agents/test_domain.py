@@ -80,6 +80,29 @@ def test_a_libvirtd_that_has_just_started_is_asked_twice() -> None:
     assert domain.watch(world, host.deadline(27)).code == codes.SUCCESS
 
 
+@pytest.mark.parametrize("libvirtd", ["dead", "hung"])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("", ""), codes.SUCCESS),
+        (("running", "booted"), codes.SUCCESS),
+        (("paused", "ioerror"), codes.DEGRADED),
+        (("paused", "postcopy-failed"), codes.DEGRADED),
+        (("pmsuspended", ""), codes.DEGRADED),
+        (("crashed", "panicked"), codes.DEGRADED),
+    ],
+)
+def test_a_guest_that_libvirt_saw_paused_is_not_well_again_because_libvirt_is_silent(
+    libvirtd: str, words: tuple[str, str], code: int
+) -> None:
+    host = Host(obedient(), libvirtd=libvirtd)
+    host.last_words = words
+    for _again in range(2):
+        said = watching(host)
+        assert said.code == code
+        assert code == codes.SUCCESS or words[0] in said.reason
+
+
 def test_unknown_becomes_a_failure_only_after_its_time() -> None:
     host = Host()
     host.proc_broken = "no answer"
@@ -110,7 +133,7 @@ def test_what_was_unknown_before_a_start_does_not_count() -> None:
     host.proc_broken = "no answer"
     assert watching(host).code == codes.DEGRADED
     host.proc_broken = ""
-    assert domain_start.start(host.world(), host.deadline(80)).code == codes.SUCCESS
+    assert domain_start.start(host.world(), host.deadline(80), host.birth()).code == codes.SUCCESS
     host.now += 9999
     host.kept.clear()
     host.proc_broken = "no answer"
@@ -136,3 +159,56 @@ def test_a_stopped_emulator_is_degraded_whatever_libvirt_wrote() -> None:
     host.guests[0].state = "T"
     host.written = ("web1", 100)
     assert watching(host).code == codes.DEGRADED
+
+
+def pausing(host: Host, reason: str, limit: float = 600.0) -> int:
+    host.known = Answer(libvirt.KNOWN, state="paused", reason=reason, uuid=UUID, name="web1")
+    return domain.watch(host.world(), host.deadline(27), limit).code
+
+
+def test_what_ages_fails_after_the_limit_and_counts_anew_when_it_changed() -> None:
+    host = Host(obedient())
+    seen = [pausing(host, "watchdog")]
+    host.now += 599
+    seen.append(pausing(host, "watchdog"))
+    seen.append(pausing(host, "api-error"))
+    host.now += 599
+    seen.append(pausing(host, "watchdog"))
+    host.now += 601
+    seen.append(pausing(host, "ioerror"))
+    seen.append(pausing(host, "watchdog"))
+    host.now += 600
+    seen.append(pausing(host, "watchdog"))
+    assert seen == [codes.DEGRADED] * 6 + [codes.GENERIC]
+
+
+def test_how_long_the_one_before_was_degraded_does_not_count_for_the_next_emulator() -> None:
+    host = Host(obedient())
+    assert pausing(host, "watchdog") == codes.DEGRADED
+    host.now += 601
+    host.guests = [obedient(pid=101)]
+    assert pausing(host, "watchdog") == codes.DEGRADED
+    assert len(host.texts) == 1
+
+
+def test_a_guest_that_is_well_leaves_nothing_in_memory() -> None:
+    host = Host(obedient())
+    assert pausing(host, "watchdog") == codes.DEGRADED
+    host.known = Answer(libvirt.KNOWN, state="running", uuid=UUID, name="web1")
+    assert watching(host).code == codes.SUCCESS
+    assert host.texts == {}
+
+
+def test_without_a_memory_nothing_lasts() -> None:
+    host = Host(obedient())
+    world = host.world()
+
+    class Broken:
+        def read(self, name: str) -> str:
+            raise OSError("read-only")
+
+        write = forget = read  # type: ignore[assignment]
+
+    world.memory = Broken()  # type: ignore[assignment]
+    host.known = Answer(libvirt.KNOWN, state="paused", reason="watchdog", uuid=UUID, name="web1")
+    assert domain.watch(world, host.deadline(27), 1.0).code == codes.DEGRADED

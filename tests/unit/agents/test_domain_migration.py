@@ -1,153 +1,398 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Migrating a domain: gone here, running there, cancelled in time."""
+"""Migrating a domain: asked before, followed, cancelled in time, and what runs where afterwards."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
 from backstay.agents import domain_migration
+from backstay.agents.domain_migration import whereabouts
+from backstay.agents.domain_migration_way import Way
 from backstay.host import libvirt
+from backstay.host import libvirt_preflight as asked
 from backstay.host.libvirt import Answer
+from backstay.host.libvirt_migration import NO_JOB, OUTGOING, Standing
+from backstay.host.libvirt_preflight import Fact, Needs, Offer
 from backstay.host.records import Record
 from backstay.ocf import codes
 from backstay.ocf.outcome import Outcome
-from tests.unit.agents.domain_host import NEVER, UUID, Host, obedient
+from tests.unit.agents.domain_host import NEVER, UUID, Daemon, Host, obedient
+
+GONE = Answer(libvirt.ABSENT)
+MIB = 1 << 20
 
 
-def leaving(host: Host, seconds: float = 285.0, options: str = "--unsafe") -> Outcome:
-    return domain_migration.migrate_to(
-        host.world(), host.deadline(seconds), "n3", "qemu+tcp://n3/system", options
-    )
+def known(state: str = "running", reason: str = "") -> Answer:
+    return Answer(libvirt.KNOWN, state=state, reason=reason, uuid=UUID, name="web1")
+
+
+REST = Standing(known("paused", "migration"))
+
+
+class Hosts:
+    """The libvirts of both hosts, and a migration between them, on the clock of this host.
+
+    `way_out` is how the migration goes: well, slow (until it is cancelled), or libvirt's complaint.
+    """
+
+    def __init__(self, near: Host, way_out: str = "well", there: Standing | None = None) -> None:
+        self.near = near
+        self.way_out = way_out
+        self.far = there or Standing(GONE)
+        self.afterwards = Standing(known())  # the target, once the guest has left
+        self.job = NO_JOB
+        self.counts: dict[str, Any] = {}
+        self.facts: tuple[Fact, ...] = ()
+        self.abandoned = False
+        self.removable = True
+        self.postcopy_works = True
+
+    # Migrations
+
+    def here(self, uuid: str, timeout: float) -> Standing:
+        if not self.near.living():
+            return Standing(GONE)
+        return Standing(Daemon(self.near).answer(timeout), self.job, **self.counts)
+
+    def there(self, uuid: str, name: str, timeout: float) -> Standing:
+        if self.far.answer.kind == libvirt.HUNG:
+            self.near.now += timeout
+        return self.far if self.near.living() else self.afterwards
+
+    def begin(self, uuid: str, flags: Sequence[str], settings: Mapping[str, int | str]) -> Hosts:
+        self.near.deeds.append(" ".join(["migrate", *flags, *map(str, settings.values())]))
+        self.job = OUTGOING
+        return self
+
+    def limit_downtime(self, uuid: str, milliseconds: int, timeout: float) -> Answer:
+        self.near.deeds.append(f"downtime {milliseconds}")
+        return self.near.known
+
+    def switch(self, uuid: str, timeout: float) -> Answer:
+        self.near.deeds.append("switch")
+        if not self.postcopy_works:
+            return Answer(libvirt.ERROR, text="no userfaultfd")
+        self.near.known = known("paused", "postcopy")
+        self.way_out = "well"
+        return self.near.known
+
+    def remove(self, uuid: str, timeout: float) -> Answer:
+        self.near.deeds.append("remove there")
+        if self.removable:
+            self.far = Standing(GONE)
+        return self.far.answer
+
+    # Running
+
+    def wait(self, timeout: float) -> Answer | None:
+        host = self.near
+        host.now += timeout
+        if "cancel" in host.deeds:
+            self.job = NO_JOB
+            return Answer(libvirt.ERROR, text="canceled by client")
+        if self.way_out == "slow":
+            return None
+        self.job = NO_JOB
+        if self.way_out != "well":
+            return Answer(libvirt.ERROR, text=self.way_out)
+        Daemon(host).act("migrate", UUID)
+        return GONE
+
+    def abandon(self) -> None:
+        self.abandoned = True
+
+    # Preflight
+
+    def needs(self, uuid: str, timeout: float) -> Needs:
+        return Needs(networks=("lan",))
+
+    def offer(self, needs: Needs, timeout: float) -> Offer:
+        return Offer(facts=self.facts)
+
+    def storage(self, needs: Needs, timeout: float) -> Offer:
+        return Offer()
+
+
+def leaving(hosts: Hosts, seconds: float = 285.0, way: Way | None = None) -> Outcome:
+    near = hosts.near
+    way = way or Way("qemu+tcp://n3/system", ("LIVE", "PEER2PEER", "UNSAFE"))
+    return domain_migration.migrate_to(near.world(), hosts, hosts, near.deadline(seconds), "n3", way)
 
 
 def test_a_migration_is_done_when_the_emulator_is_gone() -> None:
     host = Host(obedient())
     host.kept["web1"] = Record(UUID, "web1", 100, 1000)
-    assert leaving(host).code == codes.SUCCESS
-    assert host.deeds == ["migrate to qemu+tcp://n3/system LIVE,PEER2PEER,UNSAFE", "migrate"]
+    hosts = Hosts(host)
+    outcome = leaving(hosts)
+    assert outcome.code == codes.SUCCESS
+    assert "where it is running" in outcome.reason
+    assert host.deeds == ["migrate LIVE PEER2PEER UNSAFE", "migrate"]
     assert host.kept == {}
+    assert hosts.abandoned
+
+
+def test_a_guest_that_left_and_is_not_there_is_no_success() -> None:
+    hosts = Hosts(Host(obedient()))
+    hosts.afterwards = Standing(GONE)
+    outcome = leaving(hosts)
+    assert outcome.code == codes.GENERIC
+    assert "does not run" in outcome.reason
+
+
+@pytest.mark.parametrize("kind", [libvirt.HUNG, libvirt.REFUSED, libvirt.ERROR])
+def test_a_guest_that_left_need_not_be_confirmed_by_its_target(kind: str) -> None:
+    hosts = Hosts(Host(obedient()))
+    hosts.afterwards = Standing(Answer(kind))
+    assert leaving(hosts).code == codes.SUCCESS
 
 
 def test_an_emulator_with_much_memory_to_free_may_take_its_time_to_end() -> None:
     host = Host(obedient(migrate=20.0))
-    assert leaving(host).code == codes.SUCCESS
+    assert leaving(Hosts(host)).code == codes.SUCCESS
     assert host.now < 1030
 
 
 def test_a_migration_after_which_the_emulator_is_still_here_failed() -> None:
-    outcome = leaving(Host(obedient(migrate=NEVER)))
+    outcome = leaving(Hosts(Host(obedient(migrate=NEVER))))
     assert outcome.code == codes.GENERIC
     assert "still here" in outcome.reason
 
 
-def test_a_refused_migration_says_why() -> None:
-    host = Host(obedient())
-    host.migrates = "unable to connect to server at 'n3:16509'"
-    outcome = leaving(host)
+def test_a_refused_migration_says_why_and_what_runs_where() -> None:
+    outcome = leaving(Hosts(Host(obedient()), "unable to connect to server at 'n3:49152'"))
     assert outcome.code == codes.GENERIC
-    assert "n3:16509" in outcome.reason
+    assert "n3:49152" in outcome.reason
+    assert "it goes on on n2, and nothing of it is on n3" in outcome.reason
 
 
 def test_a_slow_migration_is_cancelled_before_the_deadline() -> None:
     host = Host(obedient())
-    host.migrates = "slow"
-    outcome = leaving(host)
+    outcome = leaving(Hosts(host, "slow"))
     assert outcome.code == codes.GENERIC
+    assert "took too long and was cancelled" in outcome.reason
     assert host.deeds[-1] == "cancel"
-    assert host.now < 1285
+    assert 1260 < host.now < 1285
+
+
+def test_a_migration_that_stands_still_is_called_so() -> None:
+    hosts = Hosts(Host(obedient()), "slow")
+    hosts.counts = {"total": 100 * MIB, "remaining": 60 * MIB}
+    outcome = leaving(hosts)
+    assert "stood still" in outcome.reason
+    assert "60 MiB left" in outcome.reason
+
+
+@pytest.mark.parametrize("libvirt_says_so", [True, False])
+def test_a_migration_that_comes_in_while_it_is_cancelled_is_a_success(libvirt_says_so: bool) -> None:
+    host = Host(obedient())
+
+    class LastMoment(Hosts):
+        def wait(self, timeout: float) -> Answer | None:
+            if "cancel" in host.deeds:
+                Daemon(host).act("migrate", UUID)
+                return GONE if libvirt_says_so else None
+            return super().wait(timeout)
+
+    # its emulator still ends when the answer comes: that takes longer than a cancelled one is waited for
+    host.guests[0].ends["migrate"] = 2.0
+    assert leaving(LastMoment(host, "slow")).code == codes.SUCCESS
 
 
 def test_what_does_not_run_is_not_migrated() -> None:
     host = Host()
-    assert leaving(host).code == codes.GENERIC
+    assert leaving(Hosts(host)).code == codes.GENERIC
     assert host.deeds == []
-
-
-@pytest.mark.parametrize(
-    ("guests", "libvirtd", "known", "code"),
-    [
-        (1, "well", Answer(libvirt.KNOWN, state="running", uuid=UUID, name="web1"), codes.SUCCESS),
-        (
-            1,
-            "well",
-            Answer(libvirt.KNOWN, state="paused", reason="user", uuid=UUID, name="web1"),
-            codes.SUCCESS,
-        ),
-        (
-            1,
-            "well",
-            Answer(libvirt.KNOWN, state="paused", reason="migration", uuid=UUID, name="web1"),
-            codes.GENERIC,
-        ),
-        (1, "well", Answer(libvirt.ABSENT), codes.GENERIC),
-        (1, "dead", Answer(libvirt.ABSENT), codes.SUCCESS),
-        (1, "hung", Answer(libvirt.ABSENT), codes.SUCCESS),
-        (0, "well", Answer(libvirt.ABSENT), codes.GENERIC),
-        (0, "dead", Answer(libvirt.ABSENT), codes.GENERIC),
-    ],
-)
-def test_arrival(guests: int, libvirtd: str, known: Answer, code: int) -> None:
-    host = Host(*[obedient()] * guests, libvirtd=libvirtd)
-    host.known = known
-    outcome = domain_migration.migrate_from(host.world(), host.deadline(55), "n1")
-    assert outcome.code == code
-    assert (host.kept != {}) == (code == codes.SUCCESS)
-    assert host.now <= 1056
-
-
-@pytest.mark.parametrize(
-    ("hypervisor", "transport", "expected"),
-    [
-        ("qemu:///system", "", "qemu://n3/system"),
-        ("qemu:///system", "ssh", "qemu+ssh://n3/system"),
-        ("qemu:///session", "tcp", "qemu+tcp://n3/session"),
-        ("qemu:///system?socket=/x", "tls", "qemu+tls://n3/system"),
-    ],
-)
-def test_destination(hypervisor: str, transport: str, expected: str) -> None:
-    assert domain_migration.destination(hypervisor, transport, "n3") == expected
-
-
-def test_migrate_options() -> None:
-    flags, settings = domain_migration.options("--live --p2p --unsafe --bandwidth=100 --migrateuri tcp://n3")
-    assert flags == ("LIVE", "PEER2PEER", "UNSAFE")
-    assert settings == {"bandwidth": 100, "migrate_uri": "tcp://n3"}
-
-
-@pytest.mark.parametrize("given", ["--persistent", "unsafe", "--bandwidth", "--bandwidth=much"])
-def test_migrate_options_that_mean_nothing_are_refused(given: str) -> None:
-    with pytest.raises(ValueError, match="must"):
-        domain_migration.options(given)
 
 
 @pytest.mark.parametrize("libvirtd", ["dead", "hung"])
 def test_without_libvirtd_here_a_migration_is_not_tried(libvirtd: str) -> None:
     host = Host(obedient(), libvirtd=libvirtd)
-    outcome = leaving(host)
+    outcome = leaving(Hosts(host))
     assert outcome.code == codes.GENERIC
-    assert "on n2 does not answer" in outcome.reason
+    assert "libvirt here does not answer" in outcome.reason
     assert host.deeds == []
     assert host.now <= 1010
 
 
-class Peer(Host):
-    """The other host, on the clock of this one."""
-
-    def __init__(self, near: Host, libvirtd: str) -> None:
-        super().__init__(libvirtd=libvirtd)
-        near.other = self
-
-
-def test_a_target_that_hangs_is_not_waited_for() -> None:
+@pytest.mark.parametrize("kind", [libvirt.HUNG, libvirt.REFUSED])
+def test_a_target_whose_libvirt_cannot_be_reached_is_refused(kind: str) -> None:
     host = Host(obedient())
-    Peer(host, "hung")
-    outcome = leaving(host)
+    outcome = leaving(Hosts(host, there=Standing(Answer(kind, text="no route"))))
     assert outcome.code == codes.GENERIC
-    assert "qemu+tcp://n3/system does not answer" in outcome.reason
+    assert "it goes on here: libvirt on n3 does not answer (no route)" in outcome.reason
+    assert host.deeds == []
+    assert host.now <= 1010
+
+
+def test_what_the_target_lacks_is_said_before_anything_is_sent() -> None:
+    host = Host(obedient())
+    hosts = Hosts(host)
+    hosts.facts = (Fact(asked.NETWORK, "lan", asked.ABSENT),)
+    outcome = leaving(hosts)
+    assert outcome.code == codes.GENERIC
+    assert "n3 has no libvirt network lan" in outcome.reason
     assert host.deeds == []
 
 
-def test_a_target_that_refuses_this_process_is_left_to_libvirt() -> None:
+def test_a_doubt_about_the_target_is_said_and_the_guest_moves() -> None:
     host = Host(obedient())
-    Peer(host, "dead")
-    assert leaving(host).code == codes.SUCCESS
+    hosts = Hosts(host)
+    hosts.facts = (Fact(asked.NETWORK, "lan", asked.UNKNOWN, "not supported"),)
+    assert leaving(hosts).code == codes.SUCCESS
+    assert "not supported" in host.warnings[0]
+
+
+def test_the_limits_reach_libvirt() -> None:
+    host = Host(obedient())
+    assert leaving(Hosts(host), way=Way("x", ("LIVE",), {"bandwidth": 7}, 500)).code == codes.SUCCESS
+    assert host.deeds == ["downtime 500", "migrate LIVE 7", "migrate"]
+
+
+# ---- a job of an agent that was killed
+
+
+def test_a_migration_that_nobody_follows_is_cancelled_first() -> None:
+    host = Host(obedient())
+    hosts = Hosts(host)
+    hosts.job = OUTGOING
+
+    class Cancelled(Daemon):
+        def cancel(self, uuid: str, timeout: float) -> Answer:
+            hosts.job = NO_JOB
+            host.deeds.append("cancel")
+            return host.known
+
+    world = host.world()
+    world.libvirt = Cancelled(host)
+    hosts.way_out = "refused"  # the fake ends a cancelled one, so let it be one that libvirt refuses
+    way = Way("qemu+tcp://n3/system")
+    outcome = domain_migration.migrate_to(world, hosts, hosts, host.deadline(285), "n3", way)
+    assert host.deeds == ["cancel", "migrate LIVE PEER2PEER"]
+    assert "nobody waits for that" in host.warnings[0]
+    assert outcome.code == codes.GENERIC
+
+
+def test_one_that_cannot_be_cancelled_is_not_migrated_beside() -> None:
+    host = Host(obedient())
+    hosts = Hosts(host)
+    hosts.job = OUTGOING
+    outcome = leaving(hosts)
+    assert outcome.code == codes.GENERIC
+    assert host.deeds == ["cancel"]
+    assert "being migrated already" in outcome.reason
+
+
+def test_one_in_post_copy_is_followed_to_its_end() -> None:
+    host = Host(obedient())
+    host.known = known("paused", "postcopy")
+    host.guests[0].end = 1020.0
+    hosts = Hosts(host)
+    hosts.job = OUTGOING
+    outcome = leaving(hosts, seconds=60)
+    assert host.deeds == []
+    assert outcome.code == codes.SUCCESS
+    assert 1020 <= host.now < 1030
+
+
+# ---- leftovers
+
+
+def test_a_proven_leftover_is_removed_before() -> None:
+    host = Host(obedient())
+    assert leaving(Hosts(host, there=REST)).code == codes.SUCCESS
+    assert host.deeds[0] == "remove there"
+
+
+def test_a_leftover_that_stays_is_a_refusal() -> None:
+    host = Host(obedient())
+    hosts = Hosts(host, there=REST)
+    hosts.removable = False
+    outcome = leaving(hosts)
+    assert "cannot be removed" in outcome.reason
+    assert host.deeds == ["remove there"]
+
+
+def test_a_leftover_is_removed_after_a_failure() -> None:
+    host = Host(obedient())
+
+    class Failing(Hosts):
+        def wait(self, timeout: float) -> Answer | None:
+            self.far = REST
+            return super().wait(timeout)
+
+    outcome = leaving(Failing(host, "lost connection"))
+    assert host.deeds[-1] == "remove there"
+    assert "its rest on n3 was removed" in outcome.reason
+
+
+# ---- post-copy
+
+POSTCOPY = Way("x", ("LIVE", "POSTCOPY"))
+
+
+def test_post_copy_is_chosen_when_the_rest_will_not_be_there_in_time() -> None:
+    host = Host(obedient())
+    hosts = Hosts(host, "slow")
+    hosts.counts = {"total": 100 * MIB, "remaining": 60 * MIB, "rate": MIB, "dirty": 9 * MIB, "passes": 2}
+    assert leaving(hosts, way=POSTCOPY).code == codes.SUCCESS
+    assert host.deeds == ["migrate LIVE POSTCOPY", "switch", "migrate"]
+    assert host.now < 1010
+    assert "post-copy" in host.warnings[0]
+
+
+def test_without_post_copy_it_is_cancelled_then() -> None:
+    host = Host(obedient())
+    hosts = Hosts(host, "slow")
+    hosts.postcopy_works = False
+    hosts.counts = {"total": 100 * MIB, "remaining": 60 * MIB, "passes": 2}
+    outcome = leaving(hosts, way=POSTCOPY)
+    assert outcome.code == codes.GENERIC
+    assert host.deeds == ["migrate LIVE POSTCOPY", "switch", "cancel"]
+
+
+def test_a_failed_post_copy_is_said_and_nothing_is_done_about_it() -> None:
+    host = Host(obedient())
+
+    class Failing(Hosts):
+        def wait(self, timeout: float) -> Answer | None:
+            host.known = known("paused", "postcopy-failed")
+            self.far = Standing(known("paused", "postcopy-failed"))
+            return super().wait(timeout)
+
+    outcome = leaving(Failing(host, "lost connection"))
+    assert outcome.code == codes.GENERIC
+    assert "split over n2 and n3" in outcome.reason
+    assert host.deeds == ["migrate LIVE PEER2PEER UNSAFE"]
+
+
+def test_a_post_copy_that_does_not_end_in_time_is_not_cancelled() -> None:
+    host = Host(obedient())
+    hosts = Hosts(host, "slow")
+    host.known = known("paused", "postcopy")
+    hosts.job = OUTGOING
+    outcome = leaving(hosts, seconds=60)
+    assert outcome.code == codes.GENERIC
+    assert "cancel" not in host.deeds
+    assert "split over n2 and n3 (postcopy)" in outcome.reason
+    assert 1050 < host.now < 1060
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "removed", "words"),
+    [
+        (known(), GONE, False, "it goes on on n2, and nothing of it is on n3"),
+        (known(), known("shutoff"), False, "nothing of it is on n3"),
+        (known(), GONE, True, "its rest on n3 was removed"),
+        (known(), known(), False, "and on n3 it is running"),
+        (known(), known("paused", "migration"), False, "and on n3 it is paused migration"),
+        (known(), Answer(libvirt.HUNG, text="no answer"), False, "is not known (no answer)"),
+        (known("paused", "migration"), GONE, False, "it is paused on n2 (migration)"),
+        (known("paused", "postcopy-failed"), known(), False, "split over n2 and n3"),
+        (Answer(libvirt.HUNG, text="no answer"), GONE, False, "libvirt on n2 does not say how it is"),
+    ],
+)
+def test_whereabouts(here: Answer, there: Answer, removed: bool, words: str) -> None:
+    assert words in whereabouts(Standing(here), Standing(there), "n2", "n3", removed)

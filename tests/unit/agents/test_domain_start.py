@@ -7,15 +7,17 @@ import pytest
 
 from backstay.agents import domain_start
 from backstay.host import libvirt
+from backstay.host.elsewhere import Sighting
 from backstay.host.libvirt import Answer
 from backstay.host.records import Record
 from backstay.ocf import codes
 from backstay.ocf.outcome import Outcome
-from tests.unit.agents.domain_host import OTHER, UUID, Guest, Host, obedient
+from tests.unit.agents.domain_host import OTHER, UUID, XML, Guest, Host, obedient
 
 
-def starting(host: Host, seconds: float = 80.0, **given: str) -> Outcome:
-    return domain_start.start(host.world(**given), host.deadline(seconds))
+def starting(host: Host, seconds: float = 80.0, guard: str = "none", **given: str) -> Outcome:
+    world = host.world(**given)
+    return domain_start.start(world, host.deadline(seconds), host.birth(world), guard)
 
 
 def test_a_start_creates_and_remembers() -> None:
@@ -40,12 +42,32 @@ def test_what_runs_is_started_whatever_libvirtd_does(libvirtd: str) -> None:
 @pytest.mark.parametrize(
     "known", [Answer(libvirt.ABSENT), Answer(libvirt.KNOWN, state="shutoff", uuid=UUID, name="web1")]
 )
-def test_no_start_beside_an_emulator_that_libvirt_does_not_know(known: Answer) -> None:
+def test_an_emulator_that_libvirt_does_not_know_is_taken_over_when_its_guest_runs(known: Answer) -> None:
     host = Host(obedient())
     host.known = known
+    host.socket_is_free = True
+    outcome = starting(host)
+    assert outcome.code == codes.SUCCESS
+    assert "pid 100" in outcome.reason
+    assert any("restart it when that suits you" in warning for warning in host.warnings)
+    assert host.deeds == []
+    assert host.kept["web1"].pid == 100
+    assert host.now >= 1010  # libvirtd had the time to find it
+
+
+@pytest.mark.parametrize("why", ["paused", "mute", "uuid unknown"])
+def test_no_start_beside_an_emulator_that_libvirt_does_not_know_and_that_may_not_run(why: str) -> None:
+    guest = obedient()
+    host = Host(guest, xml=b"<domain><name>web1</name></domain>" if why == "uuid unknown" else XML)
+    host.known = Answer(libvirt.ABSENT)
+    host.socket_is_free = why != "mute"
+    guest.status = "paused" if why == "paused" else "running"
     outcome = starting(host)
     assert outcome.code == codes.GENERIC
     assert "pid 100" in outcome.reason
+    assert {"paused": "monitor: paused", "mute": "not free", "uuid unknown": "not known"}[
+        why
+    ] in outcome.reason
     assert host.deeds == []
 
 
@@ -56,6 +78,72 @@ def test_no_start_beside_what_a_failed_start_or_migration_left(reason: str) -> N
     outcome = starting(host)
     assert outcome.code == codes.GENERIC
     assert "migration left, paused" in outcome.reason
+    assert host.deeds == []
+
+
+def leftover(
+    reason: str = "migration", incoming: bool = True, busy: bool = False, held: bool = False
+) -> Host:
+    host = Host(obedient())
+    host.guests[0].incoming = incoming
+    host.known = Answer(libvirt.KNOWN, state="paused", reason=reason, uuid=UUID, name="web1")
+    host.busy, host.held = busy, held
+    return host
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        leftover(),
+        leftover("starting-up"),
+        leftover("user", incoming=False, held=True),
+        leftover("starting-up", incoming=False, held=True),
+    ],
+    ids=["migration", "starting up", "start", "start, starting up"],
+)
+def test_what_a_failed_start_or_migration_left_is_ended_and_started_afresh(host: Host) -> None:
+    assert starting(host).code == codes.SUCCESS
+    assert host.deeds == ["destroy", "create", "resume"]
+    assert [guest.pid for guest in host.living()] == [500]
+    assert any("left, and never ran" in warning for warning in host.warnings)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        leftover("postcopy-failed"),
+        leftover("user"),
+        leftover(incoming=False),
+        leftover(busy=True),
+        leftover("user", incoming=False, busy=True, held=True),
+    ],
+    ids=["post-copy", "user", "not incoming", "busy", "held and busy"],
+)
+def test_what_is_not_proven_to_be_a_leftover_is_left_alone(host: Host) -> None:
+    outcome = starting(host)
+    assert outcome.code == codes.GENERIC
+    assert "virsh destroy web1 on n2" in outcome.reason
+    assert host.deeds == []
+
+
+def test_a_leftover_is_not_ended_when_the_guest_runs_elsewhere() -> None:
+    host = leftover()
+    host.peers = {"n1": Sighting("n1", libvirt.KNOWN, "running")}
+    assert starting(host, guard="peers").code == codes.GENERIC
+    assert host.deeds == []
+
+
+def test_a_leftover_that_turns_into_a_guest_has_arrived() -> None:
+    host = leftover(busy=True)
+    world = host.world()
+
+    def pause(seconds: float) -> None:
+        host.now += seconds
+        if host.now > 1003:
+            host.known = Answer(libvirt.KNOWN, state="running", uuid=UUID, name="web1")
+
+    world.pause = pause
+    assert domain_start.start(world, host.deadline(80), host.birth(world)).code == codes.SUCCESS
     assert host.deeds == []
 
 
@@ -81,7 +169,7 @@ def test_a_created_guest_is_let_run_by_a_libvirtd_that_was_away_for_a_moment() -
         return Answer(libvirt.REFUSED, text="Connection refused")
 
     world.libvirt.resume = resume  # type: ignore[method-assign]
-    assert domain_start.start(world, host.deadline(80)).code == codes.SUCCESS
+    assert domain_start.start(world, host.deadline(80), host.birth(world)).code == codes.SUCCESS
     assert host.deeds == ["create", "resume"]
 
 
@@ -105,7 +193,7 @@ def test_a_libvirtd_that_comes_back_within_the_budget_is_enough() -> None:
             host.libvirtd = "well"
 
     world.pause = pause
-    assert domain_start.start(world, host.deadline(80)).code == codes.SUCCESS
+    assert domain_start.start(world, host.deadline(80), host.birth(world)).code == codes.SUCCESS
 
 
 @pytest.mark.parametrize(
@@ -140,7 +228,7 @@ def test_an_emulator_that_libvirt_has_not_found_again_yet_is_waited_for() -> Non
             host.known = known
 
     world.pause = pause
-    assert domain_start.start(world, host.deadline(80)).code == codes.SUCCESS
+    assert domain_start.start(world, host.deadline(80), host.birth(world)).code == codes.SUCCESS
     assert host.deeds == []
 
 
@@ -178,14 +266,6 @@ def test_a_start_is_not_done_before_the_emulator_is_seen() -> None:
     host = Host()
     host.creates = None
     assert starting(host).code == codes.GENERIC
-
-
-def test_traps_are_told() -> None:
-    host = Host()
-    host.known = Answer(libvirt.KNOWN, state="shutoff", uuid=UUID, name="web1", saved=True, autostart=True)
-    assert starting(host).code == codes.SUCCESS
-    assert any("managedsave-remove" in warning for warning in host.warnings)
-    assert any("autostart" in warning for warning in host.warnings)
 
 
 def test_a_start_is_not_done_because_libvirt_says_so() -> None:

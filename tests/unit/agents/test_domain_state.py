@@ -9,6 +9,7 @@ import pytest
 
 from backstay.agents.domain_definition import Definition
 from backstay.agents.domain_state import (
+    ADVICE,
     PAUSED,
     RUNNING,
     STATES,
@@ -23,6 +24,7 @@ from backstay.agents.domain_state import (
     sort,
 )
 from backstay.host import libvirt
+from backstay.host.emulator import uuid_of
 from backstay.host.libvirt import Answer
 from backstay.host.proc import Process
 from backstay.host.records import Record
@@ -139,9 +141,58 @@ def test_how_the_guest_runs(state: str, reason: str, code: int) -> None:
         assert state in outcome.reason
 
 
-def test_each_state_and_reason_of_libvirt_has_its_own_row() -> None:
+def test_each_state_and_reason_of_libvirt_has_its_own_row_and_advice() -> None:
     assert set(STATES) | {"paused"} == set(libvirt.STATES)
     assert set(PAUSED) == set(libvirt.PAUSED_REASONS)
+    unwell = {name for name, verdict in {**STATES, **PAUSED}.items() if verdict != "well"}
+    assert unwell - set(ADVICE) == {"shutoff"}
+
+
+MINUTE, HOUR = 60.0, 3600.0
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "answers"),
+    [
+        # (after 1 minute, after 1 hour, after 1 hour with a limit of 30 minutes)
+        ("running", "", (0, 0, 0)),
+        ("pmsuspended", "", (190, 190, 190)),
+        ("shutdown", "", (0, 190, 1)),
+        ("crashed", "", (1, 1, 1)),
+        ("paused", "ioerror", (190, 190, 190)),
+        ("paused", "user", (190, 190, 190)),
+        ("paused", "watchdog", (190, 190, 1)),
+        ("paused", "postcopy-failed", (190, 190, 1)),
+        ("paused", "api-error", (190, 190, 1)),
+        ("paused", "unknown", (190, 190, 1)),
+        ("paused", "migration", (0, 190, 190)),
+        ("paused", "postcopy", (0, 190, 190)),
+        ("paused", "save", (0, 190, 190)),
+        ("paused", "dump", (0, 190, 190)),
+        ("paused", "snapshot", (0, 190, 190)),
+        ("paused", "from-snapshot", (0, 190, 190)),
+        ("paused", "starting-up", (0, 190, 1)),
+        ("paused", "shutting-down", (0, 190, 1)),
+    ],
+)
+def test_what_lasts(state: str, reason: str, answers: tuple[int, int, int]) -> None:
+    answer = Answer(libvirt.KNOWN, state=state, reason=reason)
+    look = seen(emulator())
+    said = (
+        monitor(look, answer, lasted=MINUTE),
+        monitor(look, answer, lasted=HOUR),
+        monitor(look, answer, lasted=HOUR, limit=HOUR / 2),
+    )
+    assert tuple(outcome.code for outcome in said) == answers
+    if answers[0] != answers[2] == codes.GENERIC:
+        assert "degraded_limit is 1800 s" in said[2].reason
+
+
+def test_a_limit_is_reached_only_after_its_time() -> None:
+    answer = Answer(libvirt.KNOWN, state="paused", reason="watchdog")
+    assert monitor(seen(emulator()), answer, lasted=59, limit=60).code == codes.DEGRADED
+    assert monitor(seen(emulator()), answer, lasted=60, limit=60).code == codes.GENERIC
+    assert monitor(seen(emulator(state="T")), answer, lasted=HOUR, limit=60).code == codes.DEGRADED
 
 
 @pytest.mark.parametrize("state", ["T", "t"])
@@ -269,3 +320,37 @@ def test_no_pair_of_look_and_answer_is_without_reason() -> None:
         assert outcome.reason
         assert "\n" not in outcome.reason
         assert (outcome.code == codes.NOT_RUNNING) == (look.truth == STOPPED)
+
+
+# ---- an emulator that is ending has no arguments any more
+
+
+@pytest.mark.parametrize(
+    ("left", "identity", "truth"),
+    [
+        (("qemu-system-x86",), Identity(UUID, "web1"), UNKNOWN),
+        (("qemu-system-x86",), Identity(UUID), UNKNOWN),
+        (("qemu", "-name", "guest=web1"), Identity(UUID, "web1"), RUNNING),
+        (("qemu", "-name", "guest=web1"), Identity("", "web1"), RUNNING),
+        (("qemu", "-name", "guest=web1"), Identity(UUID), UNKNOWN),
+        (("qemu", "-name", "guest=db1"), Identity(UUID, "web1"), STOPPED),
+        (("qemu", "-name", "guest=web1"), Identity(UUID, "web_1"), UNKNOWN),
+        (("qemu", "-uuid", UUID), Identity(UUID, "web1"), RUNNING),
+        (("qemu", "-uuid", OTHER), Identity(UUID, "web1"), STOPPED),
+    ],
+)
+def test_an_emulator_that_is_ending(left: tuple[str, ...], identity: Identity, truth: str) -> None:
+    process = Process(7, 70, "D", left)
+    assert sort(identity, [process], None, (), "n2").truth == truth
+    known = Record(identity.uuid, identity.name, 9, 90)
+    doubt = STOPPED if truth == UNKNOWN else truth
+    assert sort(identity, [process], known, (), "n2").truth == doubt  # its own emulator is known to be gone
+    others = (Record(OTHER, "db1", 7, 70),)
+    if identity.uuid and not uuid_of(left):
+        assert sort(identity, [process], None, others, "n2").truth == STOPPED
+
+
+def test_who_is_ending_is_said() -> None:
+    seen = sort(Identity(UUID, "web1"), [Process(7, 70, "D", ("kvm",))], None, (), "n2")
+    assert "pid 7" in seen.trouble
+    assert "may hold its disks" in seen.trouble

@@ -9,7 +9,6 @@ from backstay.agents import libvirtd_health as health
 from backstay.agents.libvirtd_health import Decision, Seen, decide, diagnose
 from backstay.host.jobs import Job
 from backstay.host.libvirt_ping import Ping
-from backstay.host.libvirtd import SERVICE
 from backstay.host.systemd import Unit
 from tests.unit.agents.libvirtd_fake import (
     ABSENT,
@@ -21,10 +20,14 @@ from tests.unit.agents.libvirtd_fake import (
     OFF,
     REFUSED,
     RUNS,
+    SERVICE,
     SILENT,
     daemon,
 )
 
+DRIVERLESS = Ping("driverless", "no connection driver available for qemu:///system")
+STOPS = Unit(SERVICE, active="deactivating", sub="stop-sigterm", pid=100, job=True, stopping=True)
+FORCED = Unit(SERVICE, active="failed", sub="failed", result="timeout", restart="on-failure")
 LATER = 1010.0  # the second look, ten seconds after the first
 
 
@@ -34,7 +37,9 @@ LATER = 1010.0  # the second look, ten seconds after the first
         (Seen(GOOD), "healthy"),
         (Seen(GOOD, RUNS, asked=1), "slow"),
         (Seen(Ping("unasked", "no python3-libvirt")), "unasked"),
-        (Seen(Ping("driverless", "no connection driver")), "driverless"),
+        (Seen(DRIVERLESS, RUNS), "driverless"),
+        (Seen(DRIVERLESS, Unit(SERVICE, active="activating", sub="start")), "restarting"),
+        (Seen(DRIVERLESS), "unasked"),
         (Seen(REFUSED, ABSENT), "not-installed"),
         (Seen(REFUSED, OFF, (NO_SOCKET,)), "stopped"),
         (Seen(REFUSED, OFF, ()), "stopped"),
@@ -53,8 +58,23 @@ LATER = 1010.0  # the second look, ten seconds after the first
         (Seen(REFUSED, Unit(SERVICE, active="failed", result="signal", job=True)), "restarting"),
         (Seen(SILENT, Unit(SERVICE, active="activating", sub="start")), "restarting"),
         (Seen(SILENT, OFF, (LISTENS,)), "crashed"),
+        (Seen(REFUSED, STOPS, (LISTENS,)), "stopping"),
+        (Seen(SILENT, STOPS, (LISTENS,)), "stopping"),
+        (Seen(REFUSED, FORCED, (NO_SOCKET,)), "stopped"),
+        (Seen(REFUSED, FORCED, ()), "stopped"),
+        (Seen(REFUSED, FORCED, (LISTENS,)), "crashed"),
+        (Seen(REFUSED, FORCED, (LIMITED,)), "start-limit"),
+        (Seen(REFUSED, Unit(SERVICE, active="failed", result="timeout", restart="no")), "crashed"),
+        (Seen(REFUSED, Unit(SERVICE, active="failed", result="watchdog", restart="on-failure")), "crashed"),
         (Seen(REFUSED, RUNS, (), None, daemon()), "deaf"),
+        (Seen(REFUSED, RUNS, (LISTENS,), None, daemon()), "deaf"),
+        (Seen(REFUSED, RUNS, (NO_SOCKET,), None, daemon()), "stopped"),
+        (Seen(REFUSED, RUNS, (LIMITED,), None, daemon()), "deaf"),
+        (Seen(REFUSED, RUNS, (Unit("libvirtd-tls.socket"), LISTENS), None, daemon()), "deaf"),
+        (Seen(REFUSED, RUNS, (Unit("libvirtd.socket", loaded="masked"),), None, daemon()), "deaf"),
         (Seen(SILENT, RUNS, (), None, daemon()), "busy"),
+        (Seen(SILENT, RUNS, (), daemon(), daemon(when=LATER, runnable=True), 2), "busy"),
+        (Seen(SILENT, RUNS, (), daemon(runnable=True), daemon(when=LATER), 2), "hung"),
         (Seen(SILENT, RUNS, (), daemon(), None), "busy"),
         (Seen(SILENT, RUNS, (), daemon(), daemon(50, LATER)), "hung"),
         (Seen(SILENT, RUNS, (), daemon(), daemon(73, LATER)), "hung"),
@@ -85,12 +105,14 @@ def test_another_process_with_the_same_pid_proves_nothing() -> None:
         ("start-limit", 59, "abort", Decision("heal", "start")),
         ("hung", 0, "abort", Decision("heal", "abort")),
         ("hung", 0, "start", Decision("wait", why="heal=start")),
-        ("deaf", 0, "abort", Decision("heal", "abort")),
+        ("deaf", 0, "abort", Decision("heal", "restart")),
+        ("deaf", 0, "start", Decision("wait", why="heal=start")),
         ("busy", 29, "abort", Decision("wait")),
         ("busy", 30, "abort", Decision("heal", "overdue")),
         ("busy", 30, "start", Decision("wait", why="heal=start")),
         ("blocked", 0, "abort", Decision("wait")),
-        ("driverless", 0, "abort", Decision("wait")),
+        ("driverless", 0, "abort", Decision("heal", "restart")),
+        ("driverless", 0, "never", Decision("wait", why="heal=never")),
         ("restarting", 0, "abort", Decision("wait")),
         ("not-installed", 0, "abort", Decision("wait")),
         ("crashed", 60, "abort", Decision("give up", "start")),
@@ -98,7 +120,8 @@ def test_another_process_with_the_same_pid_proves_nothing() -> None:
         ("hung", 60, "abort", Decision("give up", "abort")),
         ("busy", 60, "abort", Decision("give up", "overdue")),
         ("blocked", 60, "abort", Decision("give up")),
-        ("driverless", 60, "abort", Decision("give up")),
+        ("driverless", 60, "abort", Decision("give up", "restart")),
+        ("stopping", 9999, "abort", Decision("wait")),
         ("restarting", 60, "abort", Decision("give up")),
         ("not-installed", 60, "abort", Decision("give up")),
         ("stopped", 9999, "abort", Decision("wait")),
@@ -110,7 +133,7 @@ def test_what_follows(kind: str, lasting: float, heal: str, decision: Decision) 
 
 
 EVERY_KIND = [
-    "busy", "hung", "blocked", "deaf", "driverless", "crashed", "start-limit", "restarting", "stopped",
+    "busy", "hung", "blocked", "deaf", "driverless", "crashed", "start-limit", "restarting", "stopped", "stopping",
     "not-installed", "unasked",
 ]  # fmt: skip
 
@@ -124,7 +147,7 @@ def test_what_is_forbidden_is_neither_done_nor_given_up(kind: str, lasting: floa
     assert decision.step == "wait"
 
 
-@pytest.mark.parametrize("kind", ["hung", "deaf"])
+@pytest.mark.parametrize("kind", ["hung", "deaf", "driverless"])
 def test_a_job_that_advances_is_not_aborted_for_a_long_time(kind: str) -> None:
     for lasting in (0, 60, 599):
         decision = decide(kind, lasting=lasting, budget=60, heal="abort", job="migration out of web1")
@@ -154,6 +177,18 @@ def test_a_crash_loop_is_given_up() -> None:
 )
 def test_jobs_that_advance(first: tuple[Job, ...], second: tuple[Job, ...], named: str) -> None:
     assert health.advancing(first, second) == named
+
+
+@pytest.mark.parametrize("name", ["libvirtd", "virtqemud"])
+@pytest.mark.parametrize("kind", [*EVERY_KIND, "healthy", "slow"])
+def test_a_sentence_names_the_daemon_that_it_is_about(kind: str, name: str) -> None:
+    seen = Seen(SILENT, Unit(f"{name}.service", active="active", pid=100), (), daemon(), daemon())
+    assert name in health.describe(kind, seen)
+    assert ("libvirtd" in health.describe(kind, seen)) == (name == "libvirtd")
+
+
+def test_what_was_not_looked_up_is_not_named() -> None:
+    assert health.describe("healthy", Seen(GOOD)) == "libvirt answers"
 
 
 def test_each_kind_says_what_is_wrong_in_one_line() -> None:

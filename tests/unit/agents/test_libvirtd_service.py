@@ -10,6 +10,7 @@ from backstay.agents.libvirtd_heal import heal
 from backstay.agents.libvirtd_service import bring_down, bring_up, equipped
 from backstay.host.clock import Deadline
 from backstay.host.jobs import Job
+from backstay.host.libvirt_ping import Ping
 from backstay.host.libvirtd import HEALER
 from backstay.host.systemd import Unit
 from backstay.ocf.outcome import Outcome
@@ -28,6 +29,7 @@ from tests.unit.agents.libvirtd_fake import (
     daemon,
 )
 
+DRIVERLESS = Ping("driverless", "no connection driver available for qemu:///system")
 STILL = [daemon(50, when) for when in (1000.0, 1010.0)]
 STUCK = [daemon(50, 1000.0, blocked=("x",))] * 2
 
@@ -51,6 +53,26 @@ def test_start_forgets_failures_of_service_and_sockets_first() -> None:
     host = FakeHost(REFUSED, GOOD, service=CRASHED, sockets=(LIMITED, NO_SOCKET))
     assert up(host).code == 0
     assert host.did == ["reset-failed libvirtd.service libvirtd.socket", "start"]
+
+
+TCP = Unit("libvirtd-tcp.socket", enabled="enabled")
+TLS = Unit("libvirtd-tls.socket", enabled="disabled")
+FAILED_TCP = Unit("libvirtd-tcp.socket", active="failed", enabled="enabled")
+
+
+def test_start_brings_the_sockets_for_other_hosts_too() -> None:
+    host = FakeHost(REFUSED, GOOD, service=OFF, sockets=(NO_SOCKET, TCP, TLS))
+    assert up(host).code == 0
+    assert host.did == ["start libvirtd-tcp.socket"]
+
+
+def test_heal_brings_the_sockets_for_other_hosts_too() -> None:
+    host = FakeHost(REFUSED, GOOD, service=CRASHED, sockets=(LIMITED, FAILED_TCP, TLS))
+    assert work(host, "start")[0]
+    assert host.did == [
+        "reset-failed libvirtd.service libvirtd.socket libvirtd-tcp.socket",
+        "start libvirtd-tcp.socket",
+    ]
 
 
 def test_start_fails_at_once_when_systemd_gives_up() -> None:
@@ -180,6 +202,12 @@ def test_heal_does_not_start_a_broken_one_in_a_tight_loop() -> None:
         (FakeHost(REFUSED, service=CRASHED, forbidden="a package manager"), "abort", "a package manager"),
         (FakeHost(REFUSED, service=OFF, sockets=(NO_SOCKET,)), "abort", "stopped by an admin"),
         (FakeHost(REFUSED, service=ABSENT), "abort", "not installed"),
+        (FakeHost(DRIVERLESS), "start", "without its QEMU driver"),
+        (
+            FakeHost(REFUSED, sockets=(NO_SOCKET,), daemons=STILL),
+            "abort",
+            "its socket was stopped by an admin",
+        ),
     ],
 )
 def test_heal_keeps_its_hands_off(host: FakeHost, how: str, why: str) -> None:
@@ -187,6 +215,49 @@ def test_heal_keeps_its_hands_off(host: FakeHost, how: str, why: str) -> None:
     assert not healed
     assert why in said[-1]
     assert host.did == []
+
+
+def test_heal_restarts_what_lacks_its_driver_and_its_sockets_with_it() -> None:
+    host = FakeHost(DRIVERLESS, GOOD, sockets=(LISTENS, Unit("libvirtd-tls.socket")))
+    healed, said = work(host)
+    assert healed
+    assert host.did == ["restart libvirtd.service libvirtd.socket"]
+    assert "without its QEMU driver" in said[0]
+
+
+def test_heal_restarts_what_takes_no_connections() -> None:
+    host = FakeHost(REFUSED, daemons=STILL)
+    host.on_start = lambda: vars(host).update(pings=[GOOD])
+    assert work(host)[0]
+    assert host.did == ["restart libvirtd.service libvirtd.socket"]
+
+
+def test_heal_does_not_restart_what_comes_back_no_better_in_a_tight_loop() -> None:
+    host = FakeHost(DRIVERLESS)
+    assert not work(host)[0]
+    assert host.did == ["restart libvirtd.service libvirtd.socket"] * 6
+
+
+def test_heal_does_not_restart_during_a_migration_that_advances() -> None:
+    jobs = [[Job("web1", "migration out", ticks)] for ticks in (5, 9)]
+    host = FakeHost(DRIVERLESS, daemons=STILL, jobs=jobs)
+    assert not work(host)[0]
+    assert host.did == []
+
+
+def test_heal_uses_the_name_of_the_daemon() -> None:
+    down = Unit("virtqemud.service", active="failed", result="signal", exit_code="2", exit_status="11")
+    host = FakeHost(REFUSED, GOOD, service=down, sockets=())
+    healed, said = work(host, "start")
+    assert healed
+    assert said == ["starting virtqemud (signal, signal 11)", "virtqemud answers again"]
+
+
+def test_start_restarts_one_whose_socket_was_stopped() -> None:
+    host = FakeHost(REFUSED, sockets=(NO_SOCKET, Unit("libvirtd-tls.socket")), daemons=STILL)
+    host.on_start = lambda: vars(host).update(pings=[GOOD])
+    assert up(host).code == 0
+    assert host.did == ["restart libvirtd.service libvirtd.socket"]
 
 
 def test_heal_leaves_one_in_d_state_alone() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from backstay.errors import CannotAsk
 from backstay.ocf import failure
-from backstay.ocf.codes import DEGRADED, GENERIC
+from backstay.ocf.codes import DEGRADED, DEGRADED_PROMOTED, GENERIC, SUCCESS
 from backstay.ocf.context import Call
 
 RECURRING = {"OCF_RESKEY_CRM_meta_interval": "10000", "OCF_RESOURCE_INSTANCE": "web1"}
@@ -31,6 +31,12 @@ class Broken(Memory):
     forget = write = read  # type: ignore[assignment]
 
 
+def test_a_promoted_instance_stays_promoted_while_its_agent_is_forgiven() -> None:
+    """Pacemaker takes 190 from the monitor of a promoted instance for a demotion that nobody asked for."""
+    environ = {**RECURRING, "OCF_RESKEY_CRM_meta_op_target_rc": "8"}
+    assert failure.judge(Call("drbd", "monitor", environ), "a bug", Memory()).code == DEGRADED_PROMOTED
+
+
 @pytest.mark.parametrize(
     ("action", "environ"),
     [
@@ -48,6 +54,12 @@ def test_nothing_but_a_recurring_monitor_is_forgiven(action: str, environ: dict[
     assert outcome.code == GENERIC
     assert "could not be completed: a bug" in outcome.reason
     assert not memory
+
+
+def test_a_reload_that_broke_restarts_nothing() -> None:
+    outcome = failure.judge(Call("domain", "reload-agent", {}), "a bug", Memory())
+    assert outcome.code == SUCCESS
+    assert "could not be completed: a bug" in outcome.reason
 
 
 def test_a_recurring_monitor_is_degraded_for_ten_minutes_from_the_first_failure() -> None:

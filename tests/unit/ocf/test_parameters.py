@@ -28,6 +28,7 @@ class Sample(Parameters):
     word = text("a word", check=lower, default="none")
     mode = choice("how", ("fast", "slow"), default="fast")
     wait = seconds("how long", default="1500ms", reloadable=True)
+    limit = seconds("how long at most", default="0", zero=True)
     force = boolean("whether")
     count = integer("how many", default=3, minimum=1, maximum=9)
 
@@ -79,6 +80,8 @@ BAD = [
     ("wait", "3 weeks", "must be a time such as 30s, 500ms or 2min, not '3 weeks'"),
     ("wait", "-1s", "must be a time above zero, not '-1s'"),
     ("wait", "0", "must be a time above zero, not '0'"),
+    ("limit", "-3", "must be a time above zero, or 0, not '-3'"),
+    ("limit", "x", "must be a time such as 30s, 500ms or 2min, or 0, not 'x'"),
     ("wait", "nan", "must be a time such as 30s, 500ms or 2min, not 'nan'"),
     ("wait", "1e300", "must be a time above zero, not '1e300'"),
     ("force", "maybe", "must be true or false, not 'maybe'"),
@@ -127,6 +130,26 @@ def test_declared_in_order_and_inherited() -> None:
         extra = text("more")
 
     names = [declared.name for declared in More.declared()]
-    assert names == ["directory", "word", "mode", "wait", "force", "count", "extra"]
+    assert names == ["directory", "word", "mode", "wait", "limit", "force", "count", "extra"]
     assert More().extra == ""
     assert [declared.name for declared in Sample.declared()] == names[:-1]
+
+
+def test_a_wrong_value_is_known_by_name() -> None:
+    assert read(lenient=True).wrong == {}
+    assert list(read(lenient=True, count="many", wait="long").wrong) == ["wait", "count"]
+
+
+class Sometimes(Parameters):
+    limit = seconds("how long", default="0", zero=True)
+
+
+@pytest.mark.parametrize(("given", "value"), [("", 0.0), ("0", 0.0), ("0s", 0.0), ("10min", 600.0)])
+def test_a_time_that_may_be_zero(given: str, value: float) -> None:
+    assert Sometimes.read({"OCF_RESKEY_limit": given}, lenient=False).limit == value
+
+
+@pytest.mark.parametrize("given", ["-1", "never", "00"])
+def test_a_time_that_may_be_zero_is_still_a_time(given: str) -> None:
+    with pytest.raises(BadParameter, match="parameter limit must be a time"):
+        Sometimes.read({"OCF_RESKEY_limit": given}, lenient=False)

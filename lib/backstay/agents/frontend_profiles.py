@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which profile a resource means: one that is built in, or a file that the admin wrote.
+
+Decides where a profile is looked for and what the resource's parameters change in it. A profile that was started stays
+known until it is stopped, so that a file which was changed or lost cannot leave units behind.
+"""
+
+from __future__ import annotations
+
+from backstay.agents.frontend_profile import Profile, unit_name
+from backstay.errors import BadInput
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from backstay.agents.frontend import FrontendParameters
+
+    class Files(Protocol):
+        """Where profiles are written (host.frontend.Host)."""
+
+        def profile(self, name: str) -> str: ...
+        def recall(self, what: str = "") -> str: ...
+        def remember(self, text: str, what: str = "") -> None: ...
+
+
+GENERIC = "generic"
+BUILT_IN = (GENERIC,)
+TEXT, UNITS = "-profile", "-units"  # what is remembered of a profile
+
+
+class NoProfile(BadInput):
+    """There is no such profile on this host."""
+
+
+def profile_of(parameters: FrontendParameters, files: Files) -> Profile:
+    """Give the profile, with the units and probes of the parameters in it; raises BadInput and NoProfile."""
+    profile = _built_in(parameters) if parameters.profile in BUILT_IN else _written(parameters.profile, files)
+    units = parameters.units.split()
+    if units:
+        profile.units = tuple(unit_name(unit) for unit in units)
+        profile.not_at_boot = profile.units
+    if parameters.probes or parameters.optional_probes:
+        from backstay.agents.frontend_declared import short_probe
+
+        within = parameters.probe_within
+        added = [short_probe(word, True, within) for word in parameters.probes.split()]
+        added += [short_probe(word, False, within) for word in parameters.optional_probes.split()]
+        profile.probes = (*profile.probes, *added)
+    if not profile.units and type(profile) is Profile:
+        raise BadInput(f"the profile {profile.name} names no units, and the parameter units neither")
+    return profile
+
+
+def _built_in(parameters: FrontendParameters) -> Profile:
+    from backstay.agents import frontend_generic
+
+    makers = {GENERIC: frontend_generic.make}
+    return makers[parameters.profile](parameters)
+
+
+def _written(name: str, files: Files) -> Profile:
+    from backstay.agents.frontend_declared import parse
+
+    try:
+        return parse(name, files.profile(name))
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoProfile(f"the profile {name} cannot be read on this host: {error}") from None
+
+
+def known(parameters: FrontendParameters, files: Files) -> Profile:
+    """Give the profile for what runs already: with the units that were started, whatever became of its file."""
+    started = tuple(files.recall(UNITS).split())
+    try:
+        profile = profile_of(parameters, files)
+    except BadInput:
+        if not started:
+            raise
+        profile = _remembered(parameters, files)
+    lost = [unit for unit in started if unit not in profile.units]
+    profile.units = (*profile.units, *lost)
+    return profile
+
+
+def _remembered(parameters: FrontendParameters, files: Files) -> Profile:
+    """Give the profile as it was when it was started."""
+    from backstay.agents.frontend_declared import parse
+
+    text = files.recall(TEXT)
+    return parse(parameters.profile, text) if text else Profile(parameters.profile)
+
+
+def remember(parameters: FrontendParameters, profile: Profile, files: Files) -> None:
+    """Remember what is started; raises OSError."""
+    files.remember("" if parameters.profile in BUILT_IN else files.profile(parameters.profile), TEXT)
+    files.remember(" ".join(profile.units), UNITS)
+
+
+def forget(files: Files) -> None:
+    """Forget what was started; raises OSError."""
+    files.remember("", TEXT)
+    files.remember("", UNITS)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an agent remembers between two actions, as a small text of lines `name=value`.
+
+Decides how it is written and read. A text that makes no sense is an empty memory: the worst that follows is that
+trouble counts from now on. Times are seconds on the monotonic clock, which starts at boot, as the memory does.
+"""
+
+from __future__ import annotations
+
+from backstay.ocf.context import number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class Remembered:
+    """Base of a memory; a subclass names its fields by what they hold. `times` are tuples of times."""
+
+    __slots__ = ()
+    texts: tuple[str, ...] = ()
+    moments: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        for names, empty in ((self.texts, ""), (self.moments, 0.0), (self.times, ()), (self.numbers, 0)):
+            for name in names:
+                setattr(self, name, empty)
+
+    def text(self) -> str:
+        """Write it down."""
+        lines = [f"{name}={getattr(self, name)}" for name in (*self.texts, *self.moments, *self.numbers)]
+        lines += [f"{name}={' '.join(f'{when:.1f}' for when in getattr(self, name))}" for name in self.times]
+        return "\n".join([*lines, ""])
+
+    @classmethod
+    def read(cls, text: str, now: float) -> Self:
+        """Read what was written down; what lies in the future was not."""
+        memory = cls()
+        said = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        for name in cls.texts:
+            setattr(memory, name, said.get(name, ""))
+        for name in cls.moments:
+            when = number(said.get(name, ""), 0.0)
+            setattr(memory, name, when if when <= now else 0.0)
+        for name in cls.numbers:
+            setattr(memory, name, int(number(said.get(name, ""), 0)))
+        for name in cls.times:
+            found = (number(when, now + 1) for when in said.get(name, "").split())
+            setattr(memory, name, tuple(when for when in found if when <= now))
+        return memory

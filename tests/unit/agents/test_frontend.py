@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the frontend agent answers and does, on a host whose units and services are as the test says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from backstay.agents import frontend, frontend_lease
+from backstay.agents.frontend import FrontendParameters
+from backstay.agents.frontend_declared import parse, short_probe
+from backstay.agents.frontend_lease import Tenure, written
+from backstay.agents.frontend_profile import Profile, unit_name
+from backstay.errors import BadInput, CannotAsk
+from backstay.host.clock import Deadline
+from backstay.host.probes import Answer
+from backstay.host.process import Completed
+from backstay.host.systemd import Unit
+from backstay.ocf import codes
+from backstay.ocf.context import Call, Context
+from backstay.ocf.outcome import Outcome
+from tests.unit.agents.libvirtd_fake import Said
+
+RECURRING = {"OCF_RESKEY_CRM_meta_interval": "10000", "OCF_RESKEY_CRM_meta_on_node": "n1"}
+PROFILE = """
+units = ["database", "manager"]
+[check]
+commands = [["/usr/bin/check"]]
+[take]
+commands = [["/usr/bin/take"]]
+[leave]
+commands = [["/usr/bin/leave"]]
+[[probes]]
+name = "manager"
+http = "http://127.0.0.1/"
+[[probes]]
+name = "page"
+tcp = "127.0.0.1:80"
+required = false
+"""
+
+
+class FakeHost:
+    """Units that are told to start or stop do so, but for `stubborn` ones; `did` is what was done, in order."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+        self.states: dict[str, str] = {}
+        self.enabled: set[str] = set()
+        self.absent: set[str] = set()
+        self.stubborn: set[str] = set()
+        self.immortal: set[str] = set()
+        self.left: set[str] = set()
+        self.silent: dict[str, str] = {}
+        self.bad_commands: set[str] = set()
+        self.online = frozenset({"n1", "n2"})
+        self.text: str | None = PROFILE
+        self.lease_text = ""
+        self.records = ""
+        self.lease_hangs = False
+        self.lease_moves = 0.0
+        self.memory: dict[str, str] = {}
+        self.did: list[str] = []
+
+    def now(self) -> float:
+        return self.time
+
+    clock = now
+
+    def pause(self, seconds: float) -> None:
+        self.time += seconds
+        if self.lease_moves:
+            self.lease_text = written([Tenure("n2", "b2", 1.0, self.time)])
+
+    def nodename(self) -> str:
+        return "n1"
+
+    def boot(self) -> str:
+        return "b1"
+
+    def units(self, names: Sequence[str], timeout: float) -> dict[str, Unit]:
+        return {
+            name: Unit(
+                name,
+                loaded="not-found" if name in self.absent else "loaded",
+                active=self.states.get(name, "inactive"),
+                pid=100 if self.states.get(name) == "active" else 0,
+                enabled="enabled" if name in self.enabled else "disabled",
+            )
+            for name in names
+        }
+
+    def leftovers(self, unit: Unit) -> tuple[int, ...]:
+        return (7,) if unit.name in self.left else ()
+
+    def _done(self, what: str, code: int = 0) -> Completed:
+        self.did.append(what)
+        return Completed([what], code, "", "no" if code else "")
+
+    def start(self, unit: str, timeout: float) -> Completed:
+        if unit not in self.stubborn:
+            self.states[unit] = "active"
+        return self._done(f"start {unit}", int(unit in self.stubborn))
+
+    def stop(self, unit: str, timeout: float) -> Completed:
+        if unit not in self.stubborn:
+            self.states[unit] = "inactive"
+        return self._done(f"stop {unit}")
+
+    def kill(self, unit: str, timeout: float) -> Completed:
+        if unit not in self.immortal:
+            self.states[unit] = "inactive"
+            self.left.discard(unit)
+        return self._done(f"kill {unit}")
+
+    def reset_failed(self, unit: str, timeout: float) -> Completed:
+        return self._done(f"reset-failed {unit}")
+
+    def run(self, command: Any, timeout: float) -> Completed:
+        return self._done(command.argv[0], int(command.argv[0] in self.bad_commands))
+
+    def ask(self, probes: Sequence[Any], at_most: float) -> tuple[Answer, ...]:
+        return tuple(Answer(each.name, each.required, self.silent.get(each.name, "")) for each in probes)
+
+    def hangs(self, words: Sequence[str]) -> bool:
+        return False
+
+    def profile(self, name: str) -> str:
+        if self.text is None:
+            raise FileNotFoundError(2, "No such file or directory", name)
+        return self.text
+
+    def lease(self, path: str, change: Callable[[str], tuple[str, str]], timeout: float) -> str:
+        if self.lease_hangs:
+            raise CannotAsk("no answer within 5.0 s")
+        self.lease_text, said = change(self.lease_text)
+        self.did.append("lease")
+        return said
+
+    def read_lease(self, path: str, timeout: float) -> str:
+        return self.lease_text
+
+    def record(self, change: Callable[[str], tuple[str, str]]) -> None:
+        self.records, _ = change(self.records)
+
+    def publish(self, value: str, timeout: float) -> None:
+        self.did.append(f"publish {value}")
+
+    def members(self, timeout: float) -> frozenset[str]:
+        return self.online
+
+    def recall(self, what: str = "") -> str:
+        return self.memory.get(what, "")
+
+    def remember(self, text: str, what: str = "") -> None:
+        self.memory[what] = text
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> FakeHost:
+    made = FakeHost()
+    monkeypatch.setattr(frontend, "Host", lambda name: made)
+    return made
+
+
+def act(host: FakeHost, action: str, probe: bool = False, **given: Any) -> Outcome:
+    parameters = FrontendParameters(**{"profile": "mine", **given})
+    environ = {"OCF_RESKEY_CRM_meta_on_node": "n1"} if probe else RECURRING
+    call = Call("frontend", "monitor" if action == "monitor" else action, environ)
+    seconds = 27.0 if action == "monitor" else 110.0
+    context: Context[Any] = Context(call, parameters, Deadline(seconds, host.now), Said())  # type: ignore[arg-type]
+    outcome: Outcome = getattr(frontend, action)(context)
+    return outcome
+
+
+def test_start_goes_in_order_and_writes_its_lease_first(host: FakeHost) -> None:
+    assert act(host, "start", lease="/srv/lease").code == codes.SUCCESS
+    assert [deed for deed in host.did if not deed.startswith("publish")] == [
+        "/usr/bin/check", "lease", "/usr/bin/take", "start database.service", "start manager.service",
+    ]  # fmt: skip
+    (held,) = frontend_lease.parse(host.lease_text)
+    assert (held.host, held.left) == ("n1", 0.0)
+    assert frontend_lease.parse(host.records)
+
+
+def test_stop_goes_backwards_and_gives_the_lease_up_last(host: FakeHost) -> None:
+    act(host, "start", lease="/srv/lease")
+    host.did.clear()
+    assert act(host, "stop", lease="/srv/lease").code == codes.SUCCESS
+    assert host.did == [
+        "stop manager.service", "stop database.service", "/usr/bin/leave", "lease", "publish ",
+    ]  # fmt: skip
+    assert frontend_lease.parse(host.lease_text)[-1].left
+    assert act(host, "monitor", probe=True).code == codes.NOT_RUNNING
+
+
+@pytest.mark.parametrize(
+    ("silent", "code", "later"),
+    [
+        ({}, codes.SUCCESS, codes.SUCCESS),
+        ({"page": "refused"}, codes.DEGRADED, codes.DEGRADED),
+        ({"manager": "refused"}, codes.DEGRADED, codes.GENERIC),
+    ],
+)
+def test_required_and_optional_answers(host: FakeHost, silent: dict[str, str], code: int, later: int) -> None:
+    act(host, "start")
+    host.silent = silent
+    assert act(host, "monitor").code == code
+    host.time += 21
+    assert act(host, "monitor").code == later
+    # a probe only looks whether it is here
+    assert act(host, "monitor", probe=True).code == codes.SUCCESS
+    host.silent = {}
+    assert act(host, "monitor").code == codes.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("states", "code", "probe"),
+    [
+        ({}, codes.NOT_RUNNING, codes.NOT_RUNNING),
+        ({"database.service": "failed"}, codes.NOT_RUNNING, codes.NOT_RUNNING),
+        ({"database.service": "active"}, codes.GENERIC, codes.DEGRADED),
+        ({"database.service": "active", "manager.service": "failed"}, codes.GENERIC, codes.DEGRADED),
+        ({"database.service": "active", "manager.service": "activating"}, codes.DEGRADED, codes.DEGRADED),
+        ({"database.service": "active", "manager.service": "active"}, codes.SUCCESS, codes.SUCCESS),
+    ],
+)
+def test_units_decide_where_the_role_is(
+    host: FakeHost, states: dict[str, str], code: int, probe: int
+) -> None:
+    host.states = states
+    assert act(host, "monitor").code == code
+    assert act(host, "monitor", probe=True).code == probe
+
+
+def test_a_process_that_is_left_is_no_absence(host: FakeHost) -> None:
+    host.left = {"manager.service"}
+    assert act(host, "monitor", probe=True).code == codes.DEGRADED
+    assert act(host, "stop").code == codes.SUCCESS
+    assert "kill manager.service" in host.did
+    host.left, host.immortal = {"manager.service"}, {"manager.service"}
+    outcome = act(host, "stop")
+    assert (outcome.code, "not proven to be gone" in outcome.reason) == (codes.GENERIC, True)
+
+
+def test_what_does_not_end_is_killed_in_time(host: FakeHost) -> None:
+    act(host, "start")
+    host.stubborn = {"database.service"}
+    began = host.time
+    assert act(host, "stop").code == codes.SUCCESS
+    assert "kill database.service" in host.did
+    assert host.time - began < 110
+
+
+@pytest.mark.parametrize(
+    ("online", "moves", "code"),
+    [({"n1", "n2"}, 1.0, codes.GENERIC), ({"n1", "n2"}, 0.0, codes.SUCCESS), ({"n1"}, 1.0, codes.SUCCESS)],
+)
+def test_a_lease_counts_while_its_host_is_online_and_writes_it(
+    host: FakeHost, online: set[str], moves: float, code: int
+) -> None:
+    host.lease_text = written([Tenure("n2", "b2", 1.0, 900.0)])
+    host.online, host.lease_moves = frozenset(online), moves
+    assert act(host, "start", lease="/srv/lease").code == code
+    assert ("start manager.service" in host.did) == (code == codes.SUCCESS)
+
+
+def test_a_role_that_somebody_else_took_fails_at_once(host: FakeHost) -> None:
+    act(host, "start", lease="/srv/lease")
+    host.lease_text += written([Tenure("n2", "b2", 1001.0, 1002.0)])
+    outcome = act(host, "monitor", lease="/srv/lease")
+    assert (outcome.code, "n2 holds the role" in outcome.reason) == (codes.GENERIC, True)
+
+
+def test_a_lease_that_cannot_be_written_is_degraded_and_keeps_a_start_away(host: FakeHost) -> None:
+    act(host, "start", lease="/srv/lease")
+    host.lease_hangs = True
+    assert act(host, "monitor", lease="/srv/lease").code == codes.DEGRADED
+    assert act(host, "stop", lease="/srv/lease").code == codes.SUCCESS
+    assert act(host, "start", lease="/srv/lease").code == codes.GENERIC
+
+
+@pytest.mark.parametrize("bad", ["/usr/bin/check", "/usr/bin/take"])
+def test_nothing_is_started_after_a_command_that_failed(host: FakeHost, bad: str) -> None:
+    host.bad_commands = {bad}
+    assert act(host, "start").code == codes.GENERIC
+    assert not [deed for deed in host.did if deed.startswith("start")]
+
+
+def test_a_start_that_is_not_answered_fails_in_time(host: FakeHost) -> None:
+    host.silent = {"manager": "HTTP status 500"}
+    outcome = act(host, "start")
+    assert (outcome.code, "HTTP status 500" in outcome.reason) == (codes.GENERIC, True)
+    assert host.time < 1110
+
+
+def test_a_unit_that_the_init_system_starts_is_a_finding(host: FakeHost) -> None:
+    assert act(host, "validate").code == codes.SUCCESS
+    host.enabled = {"manager.service"}
+    found = act(host, "validate")
+    assert (found.code, "systemctl disable manager.service" in found.reason) == (codes.ARGUMENTS, True)
+    act(host, "start")
+    assert act(host, "monitor").code == codes.SUCCESS
+
+
+def test_a_unit_that_is_not_there_is_said(host: FakeHost) -> None:
+    host.absent = {"manager.service"}
+    assert act(host, "validate").code == codes.NOT_INSTALLED
+    assert "no unit manager.service" in act(host, "start").reason
+
+
+@pytest.mark.parametrize("text", [None, "units = 3", "not toml", 'units = ["other"]'])
+def test_what_was_started_is_stopped_whatever_became_of_its_profile(host: FakeHost, text: str | None) -> None:
+    act(host, "start")
+    host.text = text
+    assert act(host, "monitor").code in (codes.SUCCESS, codes.GENERIC)
+    assert act(host, "stop").code == codes.SUCCESS
+    assert {"stop manager.service", "stop database.service"} <= set(host.did)
+
+
+def test_without_a_profile_nothing_is_started_and_nothing_was(host: FakeHost) -> None:
+    host.text = None
+    assert act(host, "start").code == codes.NOT_INSTALLED
+    assert act(host, "monitor", probe=True).code == codes.NOT_INSTALLED
+    assert act(host, "stop").code == codes.SUCCESS
+
+
+def test_the_generic_profile_is_its_parameters(host: FakeHost) -> None:
+    given = {
+        "profile": "generic",
+        "units": "web",
+        "probes": "http://127.0.0.1/",
+        "optional_probes": "tcp://127.0.0.1:5",
+    }
+    assert act(host, "start", **given).code == codes.SUCCESS
+    host.silent = {"tcp://127.0.0.1:5": "refused"}
+    assert act(host, "monitor", **given).code == codes.DEGRADED
+    assert act(host, "start", profile="generic").code == codes.ARGUMENTS
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("unit = []", "has no key 'unit'"),
+        ("units = 'a'", "units must be a list"),
+        ("probes = [1]", "probes must be tables"),
+        ("[[probes]]\nname = 'a'", "has one of"),
+        ("[[probes]]\nhttp = 'ftp://x'", "must begin with http"),
+        ("[[probes]]\ntcp = 'x'", "host:port"),
+        ("[[probes]]\nxmlrpc = 'http://x/'", "needs the method"),
+        ("[[probes]]\ncommand = ['true']", "absolute path"),
+        ("[[probes]]\nhttp = 'http://x/'\nwithin = 'soon'", "must be a time"),
+        ("[[probes]]\nhttp = 'http://x/'\nrequired = 'no'", "true or false"),
+        ("[[probes]]\nhttp = 'http://x/'\nstatus = '200'", "list of numbers"),
+        ("[take]\ncommands = [['true']]", "absolute path"),
+        ("[take]\ncommand = []", "take has no key 'command'"),
+        ("units = [", "is not TOML"),
+    ],
+)
+def test_a_wrong_profile_is_one_sentence(text: str, complaint: str) -> None:
+    with pytest.raises(BadInput, match=complaint.replace("[", r"\[")):
+        parse("mine", text)
+
+
+@pytest.mark.parametrize("word", ["web", "ftp://x/", "tcp://x", "tcp://x:0", "command:true", "http://"])
+def test_a_wrong_short_probe_is_said(word: str) -> None:
+    with pytest.raises(BadInput, match="is no probe"):
+        short_probe(word, True, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"), [("web", "web.service"), ("web.socket", "web.socket"), ("a@b", "a@b.service")]
+)
+def test_units_have_endings(given: str, name: str) -> None:
+    assert unit_name(given) == name
+
+
+def test_a_host_is_recovered_by_the_profiles_commands(host: FakeHost) -> None:
+    profile = parse("mine", "units = ['a']\n[recover]\ncommands = [['/bin/recover', '--host={host}']]")
+    said: list[str] = []
+    profile.recover("n3", host, Deadline(10.0, host.now), said.append)  # type: ignore[arg-type]
+    assert said == ["/bin/recover --host=n3: done"]
+    host.bad_commands = {"/bin/recover"}
+    with pytest.raises(CannotAsk, match="exit code 1"):
+        profile.recover("n3", host, Deadline(10.0, host.now), said.append)  # type: ignore[arg-type]
+    assert Profile("x").recover("n3", host, Deadline(1.0, host.now), said.append) is None  # type: ignore[arg-type, func-returns-value]
