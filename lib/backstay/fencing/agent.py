@@ -46,6 +46,21 @@ class Action:
     automatic: bool | None = None
 
 
+POWER_ACTIONS = (
+    Action("on", automatic=False),
+    Action("off"),
+    Action("reboot"),
+    Action("status"),
+    Action("monitor"),
+    Action("list"),
+    Action("list-status"),
+    Action("validate-all"),
+    Action("metadata", bare=True),
+    Action("manpage", bare=True),
+)
+"""What an agent offers that switches the power of a host."""
+
+
 @dataclass(frozen=True, slots=True)
 class FenceAgent:
     """One fence agent; `run` returns the exit code and raises BackstayError for a failure that it understands."""

@@ -122,3 +122,40 @@ class Values:
                 shown = "this one" if declared.secret else repr(value)
                 # Pacemaker takes the word "timeout" anywhere in a failed agent's stderr for a lapse of time.
                 yield f"{name} must be {expected}, not {shown}".replace("timeout", "time-out")
+
+
+PASSWORD_ELSEWHERE = (
+    Parameter("password_script", "Program that prints the password", option="S", old="passwd_script"),
+    Parameter("password_file", "File whose first line is the password"),
+)
+"""Ways to keep the password out of the cluster configuration."""
+
+PLUG = (
+    Parameter("plug", "Host behind this BMC, as the cluster calls it", option="n", old="port"),
+    Parameter("port_as_ip", "plug is the address of the BMC, and overrides ip", "boolean", "0"),
+)
+
+TIMES = (
+    Parameter(
+        "power_timeout", "Seconds for a power command to take effect", "second", "20", least=1, most=600
+    ),
+    Parameter(
+        "login_timeout",
+        "Seconds without any result until a BMC counts as dead",
+        "second",
+        "10",
+        least=1,
+        most=120,
+    ),
+    Parameter(
+        "stonith_status_sleep", "Seconds between two looks at the power", "second", "0.5", least=0.1, most=10
+    ),
+    Parameter("power_wait", "Seconds between seen off and on in a reboot", "second", "0", most=120),
+    Parameter("delay", "Seconds to wait before off or reboot", "second", "0", most=600),
+)
+"""How long a power-off may take, whatever protocol asks for it (fencing/power.py)."""
+
+WORDS = (
+    Parameter("verbose", "Say on standard error what is done", "boolean", "0", option="v"),
+    Parameter("quiet", "Print nothing on standard output", "boolean", "0", option="q"),
+)

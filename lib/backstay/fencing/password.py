@@ -2,10 +2,12 @@
 """Where the password of a BMC comes from: a script, a file, or the parameter itself, in this order.
 
 Decides which of them counts and that it can be a password at all. Never logs it and never puts it into a message.
+The same for the Kg key.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +22,11 @@ SCRIPT_TIME = 5.0  # seconds
 Runner = Callable[..., Completed]
 
 
-def find(values: Values, run: Runner) -> str:
-    """The password, whole. Raises CannotAsk when its file or script gives none, BadInput when it cannot be one."""
+def find(values: Values, run: Runner, longest: int = LONGEST) -> str:
+    """The password, whole. Raises CannotAsk when its file or script gives none, BadInput when it cannot be one.
+
+    `longest` is in bytes.
+    """
     script, file = values.word("password_script"), values.word("password_file")
     if script:
         text = _ask(script, run)
@@ -29,20 +34,38 @@ def find(values: Values, run: Runner) -> str:
         text = _read(Path(file))
     else:
         text = values.text("password")
-    return checked(text)
+    return checked(text, longest)
 
 
-def checked(password: str) -> str:
+def checked(password: str, longest: int = LONGEST) -> str:
     """The password again, if a BMC can have it."""
     size = len(password.encode("utf-8", "surrogateescape"))
-    if size > LONGEST:
+    if size > longest:
+        allows = "IPMI 2.0 allows" if longest == LONGEST else "this agent takes"
         raise BadInput(
-            f"the password has {size} bytes, and IPMI 2.0 allows {LONGEST}",
+            f"the password has {size} bytes, and {allows} {longest}",
             hint="set a shorter one on the BMC",
         )
     if "\0" in password:
         raise BadInput("the password has a NUL byte in it", hint="write it into its file as plain text")
     return password
+
+
+def key(hexadecimal: str) -> str:
+    """The Kg key in the form in which a process environment carries it; "" for none. BadInput for what is no key.
+
+    HMAC pads keys with zero bytes (RFC 2104), so those at the end mean nothing; ipmitool takes one inside only as an
+    argument, which every user of the host could read.
+    """
+    try:
+        data = bytes.fromhex(hexadecimal.removeprefix("0x")).rstrip(b"\0")
+    except ValueError as error:
+        raise BadInput("hexadecimal_kg is not hexadecimal", hint="write two digits for each byte") from error
+    if len(data) > LONGEST:
+        raise BadInput(f"hexadecimal_kg has {len(data)} bytes, and IPMI 2.0 allows {LONGEST}")
+    if b"\0" in data:
+        raise BadInput("hexadecimal_kg has a zero byte inside", hint="set another key on the BMC")
+    return os.fsdecode(data)
 
 
 def _ask(script: str, run: Runner) -> str:

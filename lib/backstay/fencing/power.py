@@ -11,13 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from backstay.host.ipmitool import Kind, Power, Trouble
+from backstay.host.bmc import Kind, Power, Trouble
 
 NOT_NOW = 0xD5  # "not supported in present state": what a cycle or an off on a dark chassis may get
-# Busy, internal time limit, no response could be provided, BMC or firmware starting: worth asking again.
-PASSING_CODES = frozenset({0xC0, 0xC3, 0xCE, 0xD1, 0xD2})
-PASSING_KINDS = frozenset({Kind.SILENT, Kind.SLOW, Kind.CUT, Kind.UNANSWERED, Kind.SESSIONS, Kind.NAME})
-
+# Worth asking again. IPMI: busy, internal time limit, no response could be provided, BMC or firmware starting.
+# HTTP: too many requests, a gateway in the BMC without an answer, not available now (RFC 9110, RFC 6585).
+PASSING_CODES = frozenset({0xC0, 0xC3, 0xCE, 0xD1, 0xD2, 429, 502, 503, 504})
+PASSING_KINDS = frozenset(
+    {
+        Kind.SILENT, Kind.SLOW, Kind.CUT, Kind.UNANSWERED, Kind.DROPPED, Kind.SESSIONS, Kind.NAME, Kind.BLANK,
+    }
+)  # fmt: skip
 
 TO_SEE = 2.0  # seconds: a command is not repeated when nobody could see any more what came of it
 
@@ -131,6 +135,11 @@ def passing(trouble: Trouble) -> bool:
     return trouble.kind in PASSING_KINDS
 
 
+def not_now(trouble: Trouble) -> bool:
+    """Whether the BMC says that the chassis is not in a state for that; it may be in the wished one already."""
+    return trouble.kind is Kind.NOT_NOW or trouble.code == NOT_NOW
+
+
 def decide(state: State, limits: Limits) -> Step:
     """The next step."""
     if state.seen is state.goal:
@@ -144,7 +153,7 @@ def decide(state: State, limits: Limits) -> Step:
 
 def _troubled(state: State, trouble: Trouble, limits: Limits) -> Step:
     """The last call had no result."""
-    if state.just_asked and trouble.code == NOT_NOW:
+    if state.just_asked and not_now(trouble):
         return Look()  # it may be dark already: only a look can tell
     if not passing(trouble):
         return GiveUp(trouble, bool(state.accepted))
@@ -153,7 +162,8 @@ def _troubled(state: State, trouble: Trouble, limits: Limits) -> Step:
         return GiveUp(trouble, bool(state.accepted))
     if state.just_asked and trouble.kind is not Kind.REFUSED:
         return Look()  # it may have been carried out, and only its answer was lost
-    return Ask(limits.retry) if state.just_asked else Look(limits.retry)
+    wait = max(limits.retry, trouble.after)
+    return Ask(wait) if state.just_asked else Look(wait)
 
 
 def _still_there(state: State, limits: Limits) -> Step:
@@ -167,7 +177,7 @@ def _still_there(state: State, limits: Limits) -> Step:
     if refusal is None:
         again = state.accepted == 1 and waited >= limits.power / 2
         return Ask() if again else Look(limits.poll)
-    if refusal.code == NOT_NOW and state.goal is Power.OFF:
+    if not_now(refusal) and state.goal is Power.OFF:
         return GiveUp(refusal, bool(state.accepted))
     if refusal.kind is Kind.UNANSWERED and state.asked >= limits.unanswered:
         return GiveUp(refusal, bool(state.accepted))

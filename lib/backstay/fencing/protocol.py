@@ -15,11 +15,13 @@ from collections.abc import Callable, Sequence
 from typing import IO, NoReturn
 
 from backstay.errors import BackstayError, BadInput
-from backstay.fencing import inputs, metadata
+from backstay.fencing import inputs
 from backstay.fencing.agent import FAILED, FenceAgent
 from backstay.fencing.parameters import Values
+from backstay.host import cores
 
 METADATA = ("metadata", "meta-data")
+USAGE = ("help", "manpage")
 ERROR = 3  # the syslog priority of a traceback
 
 
@@ -77,7 +79,7 @@ class Conversation:
 
 def main(agent: FenceAgent) -> NoReturn:
     """Run the agent of this process and end with its exit code."""
-    keep_secrets_out_of_cores()
+    cores.forbid()
     # A stream that the caller closed is None; a host is fenced all the same.
     out, err = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
     sys.exit(converse(agent, sys.argv[1:], read_stdin, out, err, to_system_log))
@@ -115,10 +117,11 @@ def converse(
 def answer(talk: Conversation) -> int:
     """The exit code of the action that was asked for; raises BackstayError for what the agent understands."""
     agent = talk.agent
-    if talk.action in METADATA:
-        return talk.document(metadata.render(agent))
-    if talk.action in ("help", "manpage"):
-        return talk.document(metadata.usage(agent))
+    if talk.action in (*METADATA, *USAGE):
+        # XML's helpers bring in half of Python's network library, which a host is fenced without.
+        from backstay.fencing import metadata
+
+        return talk.document((metadata.render if talk.action in METADATA else metadata.usage)(agent))
     if talk.action == "version":
         from backstay import __version__
 
@@ -153,10 +156,3 @@ def to_system_log(name: str, line: str) -> None:
     from backstay.host.syslog import send
 
     send(ERROR, f"{name}[{os.getpid()}]", line)
-
-
-def keep_secrets_out_of_cores() -> None:
-    """No core dump of this process or of ipmitool: both hold the password in memory."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Protocol
 
 from backstay.fencing.power import GiveUp
-from backstay.host.ipmitool import Kind, Power, Trouble
+from backstay.host.bmc import Kind, Power, Trouble
 
 # Completion codes (IPMI 2.0, table 5-2) in words that nobody mistakes for a time limit of ours.
 CODE_WORDS: Mapping[int, str] = MappingProxyType(
@@ -52,6 +53,21 @@ ADVICE: Mapping[int, str] = MappingProxyType(
 )
 
 
+class Named(Protocol):
+    """A BMC as sentences call it, and in the words of its own language why it did not do something."""
+
+    @property
+    def bmc(self) -> str:
+        """The BMC in a sentence that has named its machine."""
+
+    @property
+    def machine(self) -> str:
+        """The machine itself."""
+
+    def cause(self, trouble: Trouble, deed: str) -> str:
+        """The trouble, and what to do next."""
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """The BMC as messages call it. `host` is the cluster's name for the machine, or empty."""
@@ -62,6 +78,7 @@ class Device:
     role: str
     suite: int
     host: str = ""
+    fallback: int = 0  # the cipher suite that may be taken instead; 0: none
 
     @property
     def bmc(self) -> str:
@@ -69,9 +86,18 @@ class Device:
         return f"its BMC ({self.address})"
 
     @property
+    def suites(self) -> str:
+        """The cipher suites that it may be asked for."""
+        return f"cipher suite {self.suite}" + (f" or {self.fallback}" if self.fallback else "")
+
+    @property
     def machine(self) -> str:
         """The machine itself."""
         return self.host or f"the host behind {self.address}"
+
+    def cause(self, trouble: Trouble, deed: str) -> str:
+        """The trouble, and what to do next."""
+        return cause(trouble, self, deed)
 
 
 def completion(code: int | None) -> str:
@@ -81,7 +107,7 @@ def completion(code: int | None) -> str:
     return f"IPMI completion code 0x{code:02x}: {CODE_WORDS.get(code, 'defined by its maker')}"
 
 
-def not_reached(goal: Power, end: GiveUp, device: Device, waited: float) -> str:
+def not_reached(goal: Power, end: GiveUp, device: Named, waited: float) -> str:
     """Why a power off or on did not come about. `waited` is in seconds."""
     trouble = end.trouble
     if trouble is None:
@@ -90,18 +116,27 @@ def not_reached(goal: Power, end: GiveUp, device: Device, waited: float) -> str:
             f"but {waited:.0f} s later the power is still {'on' if goal is Power.OFF else 'off'}; "
             "look at the machine, and restart its BMC"
         )
-    if end.accepted:
+    if end.accepted and trouble.kind is not Kind.TASK:
         return (
             f"whether {device.machine} is powered {goal.value} is not known: {device.bmc} accepted the command, "
-            f"but since then {cause(trouble, device, 'read the power state')}"
+            f"but since then {device.cause(trouble, 'read the power state')}"
         )
-    return f"{device.machine} was not powered {goal.value}: {cause(trouble, device, f'power {goal.value}')}"
+    return f"{device.machine} was not powered {goal.value}: {device.cause(trouble, f'power {goal.value}')}"
 
 
-def not_known(trouble: Trouble, device: Device) -> str:
+def not_known(trouble: Trouble, device: Named) -> str:
     """Why the power state could not be had."""
     return (
-        f"the power state of {device.machine} is not known: {cause(trouble, device, 'read the power state')}"
+        f"the power state of {device.machine} is not known: {device.cause(trouble, 'read the power state')}"
+    )
+
+
+def fell_back(device: Device) -> str:
+    """What an admin should know after the second cipher suite was taken."""
+    bmc, first, second = f"the BMC {device.address} of {device.machine}", device.suite, device.fallback
+    return (
+        f"{bmc} does not offer cipher suite {first}, so {second} is used; "
+        f"set cipher={second}, or enable {first} there"
     )
 
 
@@ -115,7 +150,10 @@ def cause(trouble: Trouble, device: Device, deed: str) -> str:
             f"{bmc} does not answer on UDP port {device.port}",
             "check its power, its cable and every firewall on the way",
         ),
-        Kind.SLOW: (f"{bmc} answers too slowly for a session", "let ipmitool wait longer for each packet"),
+        Kind.SLOW: (
+            f"{bmc} begins a session and then does not answer in time",
+            f"check the network on the way, and that it has the account {user}",
+        ),
         Kind.CUT: (
             f"{bmc} gave no complete answer in the time that it has",
             "check the network on the way, or give it longer",
@@ -132,17 +170,17 @@ def cause(trouble: Trouble, device: Device, deed: str) -> str:
             f"give it the role {device.role}",
         ),
         Kind.SUITE: (
-            f"{bmc} does not offer cipher suite {device.suite}",
+            f"{bmc} does not offer {device.suites}",
             "enable it there, or set cipher to one that it has",
         ),
+        Kind.KEY: (f"{bmc} has another Kg key", "correct hexadecimal_kg"),
         Kind.SESSIONS: (f"{bmc} has no session slot free", "end other sessions, or restart the BMC"),
         Kind.SESSION: (
             f"{bmc} refused a session and ipmitool does not say why ({trouble.said})",
             "check account, password, role and cipher suite",
         ),
         Kind.TOOL: (trouble.said, "install ipmitool, or correct ipmitool_path"),
-        Kind.UNCLEAR: (f"ipmitool said about {bmc}: {trouble.said}", "try that by hand"),
-    }[trouble.kind]
+    }.get(trouble.kind, (f"ipmitool said about {bmc}: {trouble.said}", "try that by hand"))
     return f"{what}; {then}"
 
 

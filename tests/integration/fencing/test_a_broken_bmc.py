@@ -8,6 +8,7 @@ is patience, not work.
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +16,18 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.integration.fencing.conftest import Bmc, Spoken, simulator
+from tests.integration.fencing.conftest import MAKERS, Bmc, Spoken
 
 # A dead BMC costs ipmitool 6 s, and only its last words tell the reason: half as much again for a busy machine.
-SHORT = {"login_timeout": 9, "power_timeout": 3}
+SHORT = {"login_timeout": 10, "power_timeout": 3}
+# What is seen to come of a command, or to be worth waiting for, takes a few calls: on a busy machine each needs seconds.
+LONGER = {"login_timeout": 20, "power_timeout": 6}
+PATIENT = {"login_timeout": 40, "power_timeout": 60}
+
+AT_THE_SAME_TIME = 12
+# The same for a session that falls silent.
+MUTE = "(opens a session but leaves the request to power off unanswered|gave no complete answer in the time that it has)"
+SLOW = "(begins a session and then does not answer in time|gave no complete answer in the time that it has)"
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class Case:
     value: str = ""
     action: str = "off"
     settings: Mapping[str, object] | None = None
+    maker: str = "ours"
 
     def breaks(self, bmc: Bmc) -> None:
         """Break it."""
@@ -45,44 +55,77 @@ class End:
     spoken: Spoken
     power: str
     commands: list[str]
+    slack: float  # seconds that a busy machine is granted: what begins in 0.1 s there needs more
 
 
 GIVEN_UP = [
-    (Case("ignore-set", settings=SHORT), "timed out waiting for n2 to be powered off", 12),
-    (Case("delay-off", "60", settings=SHORT), "timed out waiting for n2 to be powered off", 12),
+    (Case("ignore-set", settings=LONGER), "timed out waiting for n2 to be powered off", 16),
+    (Case("delay-off", "60", settings=LONGER), "timed out waiting for n2 to be powered off", 16),
     (Case("drop", settings=SHORT), "does not answer on UDP port", 18),
-    (Case("drop-session", settings=SHORT), "opens a session but leaves the request to power off unanswered", 18),
+    (Case("drop-session", settings=SHORT), MUTE, 18),
     (Case("drop-control", settings=SHORT), "opens a session but leaves the request to power off unanswered", 18),
     (Case("maxsess", settings=SHORT), "has no session slot free", 18),
     (Case("busy", settings=SHORT), "IPMI completion code 0xc0: node busy", 18),
-    (Case("fail-get", "ff", settings=SHORT), "refused to power off (IPMI completion code 0xff", 5),
-    (Case("latency", "1.2", settings=SHORT), "answers too slowly for a session", 18),
-    (Case("latency", "3", settings=SHORT), "gave no complete answer in the time that it has", 18),
+    (Case("fail-get", "ff", settings=SHORT), r"refused to power off \(IPMI completion code 0xff", 18),
+    # On a busy machine our own patience may end before ipmitool's: then the other of the two sentences is true.
+    (Case("latency", "1.2", settings=SHORT), SLOW, 18),
+    (Case("latency", "3", settings=SHORT), SLOW, 18),
     (Case("SIGSTOP", settings=SHORT), "does not answer on UDP port", 18),
     (Case("SIGKILL", action="monitor", settings=SHORT), "does not answer on UDP port", 18),
+    (Case("ignore-set", settings=LONGER, maker="openipmi"), "timed out waiting for n2 to be powered off", 16),
+    (Case("delay-off", "60", settings=LONGER, maker="openipmi"), "timed out waiting for n2 to be powered off", 16),
+    (Case("SIGSTOP", settings=SHORT, maker="openipmi"), "does not answer on UDP port", 18),
+    (Case("drop-session", settings=SHORT, maker="openipmi"), MUTE, 18),
+    (Case("maxsess", settings=SHORT, maker="openipmi"), "has no session slot free", 18),
+    (Case("latency", "1.2", settings=SHORT, maker="openipmi"), SLOW, 18),
+    (Case("latency", "3", settings=SHORT, maker="openipmi"), SLOW, 18),
+    (Case("fail-get", "ff", settings=SHORT, maker="openipmi"), r"refused to power off \(IPMI completion code 0xff", 18),
+    (Case("ignore-set", settings=LONGER, maker="pyghmi"), "timed out waiting for n2 to be powered off", 16),
+    (Case("delay-off", "60", settings=LONGER, maker="pyghmi"), "timed out waiting for n2 to be powered off", 16),
+    (Case("drop-session", settings=SHORT, maker="pyghmi"), "gave no complete answer in the time that it has", 18),
+    (Case("drop-control", settings=SHORT, maker="pyghmi"), "leaves the request to power off unanswered", 18),
+    (Case("busy", settings=SHORT, maker="pyghmi"), "IPMI completion code 0xc0: node busy", 18),
+    (Case("fail-get", "ff", settings=SHORT, maker="pyghmi"), r"refused to power off \(IPMI completion code 0xff", 18),
+    (Case("SIGSTOP", settings=SHORT, maker="pyghmi"), "does not answer on UDP port", 18),
 ]  # fmt: skip
-WAITED_FOR = [Case("delay-off", "2"), Case("busy", "3"), Case("latency", "0.1")]
-ON_FAILS = Case("delay-on", "60", "reboot")
-CASES = [case for case, _, _ in GIVEN_UP] + WAITED_FOR + [ON_FAILS]
+WAITED_FOR = [
+    *(Case("delay-off", "2", maker=maker, settings=PATIENT) for maker in MAKERS),
+    *(Case("busy", "3", maker=maker, settings=PATIENT) for maker in ("ours", "pyghmi")),
+    *(Case("latency", "0.1", maker=maker, settings=PATIENT) for maker in MAKERS),
+    *(
+        Case("loss", nth, maker=maker, settings=PATIENT)
+        for maker in ("ours", "openipmi")
+        for nth in ("5", "9")
+    ),
+]
+ON_FAILS = [Case("delay-on", "60", "reboot", maker=maker) for maker in MAKERS]
+CASES = [case for case, _, _ in GIVEN_UP] + WAITED_FOR + ON_FAILS
 
 
 def name(given: object) -> str:
     """A case as the name of its test."""
-    return f"{given.fault}-{given.value}-{given.action}".replace("--", "-") if isinstance(given, Case) else ""
+    return (
+        f"{given.maker}-{given.fault}-{given.value}-{given.action}".replace("--", "-")
+        if isinstance(given, Case)
+        else ""
+    )
 
 
 @pytest.fixture(scope="module")
 def ends(fence: Callable[..., Spoken], need, tmp_path_factory) -> dict[str, End]:
     """What came of every case, by its name."""
-    need("ipmitool")
+    need("ipmitool", "ipmi_sim")
 
     def play(case: Case, bmc: Bmc) -> End:
         spoken = fence(bmc, case.action, **(case.settings or {}))
-        return End(spoken, bmc.power, bmc.commands())
+        return End(spoken, bmc.power, bmc.commands(), 10 * fence(None, "metadata").took)
 
-    with contextlib.ExitStack() as running, ThreadPoolExecutor(len(CASES)) as pool:
+    with contextlib.ExitStack() as running, ThreadPoolExecutor(AT_THE_SAME_TIME) as pool:
         base = tmp_path_factory.mktemp("bmcs")
-        bmcs = {name(case): running.enter_context(simulator(base / name(case))) for case in CASES}
+        bmcs = {name(case): running.enter_context(MAKERS[case.maker](base / name(case))) for case in CASES}
+        for case in CASES:
+            if case.maker == "openipmi":
+                fence(bmcs[name(case)], "monitor")  # it listens
         for case in CASES:
             case.breaks(bmcs[name(case)])
         begun = {name(case): pool.submit(play, case, bmcs[name(case)]) for case in CASES}
@@ -91,10 +134,11 @@ def ends(fence: Callable[..., Spoken], need, tmp_path_factory) -> dict[str, End]
 
 @pytest.mark.parametrize(("case", "reason", "at_most"), GIVEN_UP, ids=name)
 def test_it_is_given_up_in_time_with_its_own_reason(ends, case, reason, at_most):
-    spoken = ends[name(case)].spoken
+    end = ends[name(case)]
+    spoken = end.spoken
     assert (spoken.code, len(spoken.errors)) == (1, 1)
-    assert reason in spoken.err
-    assert spoken.took < at_most
+    assert re.search(reason, spoken.err)
+    assert spoken.took < at_most + end.slack
     assert ("imed out" in spoken.err) == (case.fault in ("ignore-set", "delay-off"))
 
 
@@ -104,16 +148,11 @@ def test_a_slow_or_busy_one_is_waited_for(ends, case):
     assert (end.spoken.code, end.power) == (0, "off")
 
 
-def test_a_reboot_whose_on_fails_is_done_with_a_warning(ends):
-    end = ends[name(ON_FAILS)]
+@pytest.mark.parametrize("case", ON_FAILS, ids=name)
+def test_a_reboot_whose_on_fails_is_done_with_a_warning(ends, case):
+    end = ends[name(case)]
     assert end.spoken.code == 0
     assert "off was seen, so the reboot counts as done" in end.spoken.err
-    assert end.commands[:2] == ["off", "on"]
-
-
-def test_a_lie_of_the_other_bmc(ipmi_sim, fence):
-    fence(ipmi_sim, "monitor")
-    (ipmi_sim.directory / "ignore-set").touch()
-    spoken = fence(ipmi_sim, "off", **SHORT)
-    assert spoken.code == 1
-    assert "timed out waiting for n2 to be powered off" in spoken.err
+    assert end.power == "off"
+    if case.maker == "ours":
+        assert end.commands[:2] == ["off", "on"]

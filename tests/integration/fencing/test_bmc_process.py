@@ -6,15 +6,40 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from lxml import etree
 
+from backstay.host.clock import Deadline, until
 from backstay.lab.bmc.journal import read
 
 
 def start(directory, *more: str) -> subprocess.CompletedProcess:
     argv = [sys.executable, "-m", "backstay.lab.bmc", "--directory", str(directory), *more]
     return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+
+
+REHEARSAL = """
+import os, sys
+from backstay.host.loopback_bmc import simulator
+with simulator() as bmc:
+    print(bmc.port, flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_simulator_ends_with_a_rehearsal_that_was_killed():
+    done = subprocess.run(
+        [sys.executable, "-c", REHEARSAL], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == -9
+    port = int(done.stdout)
+
+    def gone():
+        taken = [line.split()[1] for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+        return f"0100007F:{port:04X}" not in taken or None
+
+    until(gone, Deadline(30), what=f"UDP port {port} to be free")
 
 
 def test_a_port_that_is_taken_is_one_sentence(bmc):

@@ -125,3 +125,21 @@ def test_a_bad_value_is_the_default_and_new_names_win():
 def test_everything_wrong_is_said_at_once():
     with pytest.raises(BadInput, match="ip is not given; port must be a number from 1 to 65535, not 'x'"):
         Values({"port": "x"}, DECLARED).require_sound()
+
+
+@given(TEXT, st.lists(st.tuples(NAMES, TEXT)))
+def test_a_password_is_whole_whatever_stands_around_it(password, pairs):
+    before = "".join(f"{name}={value}\n" for name, value in pairs)
+    found = Values(
+        from_lines(f"{before}password={password}\n# password=x\npassword_x=y\n".encode()), DECLARED
+    )
+    assert found.text("password") == password
+
+
+@given(st.binary())
+def test_any_input_gives_values_that_are_right_or_defaults(data):
+    values = Values(from_lines(data), DECLARED)
+    assert 1 <= values.number("port") <= 65535
+    assert 0 <= values.number("wait") <= 3600
+    assert values.word("role") in ("user", "operator")
+    assert values.flag("fast") in (True, False)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backstay.host.ipmitool import CODES, Ipmitool, Kind, Login, Power, Trouble, read_control, read_status
+from backstay.host.bmc import Kind, Power, Trouble
+from backstay.host.ipmitool import CODES, Ipmitool, Login, read_control, read_guid, read_status
 from backstay.host.process import Completed
 
 NOISE = (
@@ -60,11 +61,13 @@ def test_a_status_from_a_failed_ipmitool_does_not_count():
 @pytest.mark.parametrize(
     ("wanted", "stdout", "accepted"),
     [
-        (Power.OFF, "Chassis Power Control: Down/Off\n", True),
-        (Power.ON, "Chassis Power Control: Up/On\n", True),
-        (Power.OFF, "Chassis Power Control: Up/On\n", False),
-        (Power.OFF, "Chassis Power Control: Soft\n", False),
-        (Power.OFF, "", False),
+        ("off", "Chassis Power Control: Down/Off\n", True),
+        ("on", "Chassis Power Control: Up/On\n", True),
+        ("cycle", "Chassis Power Control: Cycle\n", True),
+        ("off", "Chassis Power Control: Up/On\n", False),
+        ("off", "Chassis Power Control: Cycle\n", False),
+        ("off", "Chassis Power Control: Soft\n", False),
+        ("off", "", False),
     ],
 )
 def test_a_command_is_accepted_only_in_its_own_words(wanted, stdout, accepted):
@@ -122,6 +125,12 @@ def test_a_command_is_accepted_only_in_its_own_words(wanted, stdout, accepted):
             + NO_SESSION
             + "Close Session command failed\n",
         ),
+        (Kind.KEY, QUICK, IANA + "> RAKP 4 message has invalid integrity check value\n" + NO_SESSION),
+        (
+            Kind.SUITE,
+            QUICK,
+            IANA + "Authentication algorithm 0x01 is not what we requested 0x03\n\n" + NO_SESSION,
+        ),
         (Kind.UNANSWERED, 3.0, NOISE + "Unable to set Chassis Power Control to Down/Off\n"),
         (Kind.UNANSWERED, 3.0, NOISE + "Unable to get Chassis Power Status\n"),
         (Kind.NAME, QUICK, "Address lookup for no.such.host failed\nCould not open socket!\n" + NO_SESSION),
@@ -132,7 +141,7 @@ def test_a_command_is_accepted_only_in_its_own_words(wanted, stdout, accepted):
 def test_each_trouble_is_told_apart(kind, waited, stderr):
     for answer in (
         read_status(said(stderr), waited, PATIENCE),
-        read_control(Power.OFF, said(stderr), waited, PATIENCE),
+        read_control("off", said(stderr), waited, PATIENCE),
     ):
         assert isinstance(answer, Trouble)
         assert answer.kind is kind
@@ -156,7 +165,7 @@ def test_a_completion_code_is_read_from_its_words(words, code):
     control = said(NOISE + f"Set Chassis Power Control to Down/Off failed: {words}\n")
     status = said(NOISE + f"Get Chassis Power Status failed: {words}\n")
     for answer in (
-        read_control(Power.OFF, control, QUICK, PATIENCE),
+        read_control("off", control, QUICK, PATIENCE),
         read_status(status, QUICK, PATIENCE),
     ):
         assert isinstance(answer, Trouble)
@@ -164,8 +173,35 @@ def test_a_completion_code_is_read_from_its_words(words, code):
         assert words in answer.said
 
 
+RAW = NOISE + "RAW REQ (channel=0x0 netfn=0x6 lun=0x0 cmd=0x37 data_len=0)\n"
+
+
+@pytest.mark.parametrize(
+    ("stdout", "guid"),
+    [
+        (" 57 47 51 d7 69 6c 34 8e e1 5d ac 3f 1f 4b 3b 94\n\n", "574751d7696c348ee15dac3f1f4b3b94"),
+        (" 57 47 51 d7 69 6c 34 8e\n e1 5d ac 3f 1f 4b 3b 94\n", "574751d7696c348ee15dac3f1f4b3b94"),
+        (" 57 47\n", None),
+        ("", None),
+    ],
+)
+def test_a_guid_has_sixteen_bytes(stdout, guid):
+    answer = read_guid(said(RAW, stdout, 0), QUICK, PATIENCE)
+    assert answer == bytes.fromhex(guid) if guid else isinstance(answer, Trouble)
+
+
+def test_a_refused_guid_has_its_completion_code():
+    stderr = (
+        RAW
+        + "Unable to send RAW command (channel=0x0 netfn=0x6 lun=0x0 cmd=0x37 rsp=0xc1): Invalid command\n"
+    )
+    answer = read_guid(said(stderr), QUICK, PATIENCE)
+    assert isinstance(answer, Trouble)
+    assert (answer.kind, answer.code) == (Kind.REFUSED, 0xC1)
+
+
 def test_completion_codes_of_other_commands_do_not_count():
-    answer = read_control(Power.OFF, said(NOISE, "Chassis Power Control: Down/Off\n", 0), QUICK, PATIENCE)
+    answer = read_control("off", said(NOISE, "Chassis Power Control: Down/Off\n", 0), QUICK, PATIENCE)
     assert answer is None
 
 
@@ -192,17 +228,50 @@ def test_any_output_is_an_answer_or_a_trouble(stdout, stderr, code, waited):
 def test_noise_around_a_refusal_does_not_hide_it(words, noise):
     lines = "\n".join(noise.splitlines())
     stderr = f"{lines}\nSet Chassis Power Control to Down/Off failed: {words}\n"
-    answer = read_control(Power.OFF, said(stderr), QUICK, PATIENCE)
+    answer = read_control("off", said(stderr), QUICK, PATIENCE)
     assert isinstance(answer, Trouble)
     assert answer.code == CODES[words]
 
 
 def test_the_password_is_in_no_argument_and_in_no_text():
-    login = Login("10.0.0.2", "fencer", "pass word", suite=3, role="operator", seconds=2, port=6230)
-    argv = Ipmitool(login).argv("off")
-    assert "pass word" not in " ".join(argv)
+    login = Login(
+        "10.0.0.2", "fencer", "pass word", suite=3, role="operator", seconds=2, port=6230, key="se cret"
+    )
+    argv = Ipmitool(login).argv(("chassis", "power", "off"))
+    assert not {"pass word", "se cret"} & {*argv}
     assert "pass word" not in repr(login)
+    assert "se cret" not in repr(login)
     assert argv == [
         "/usr/bin/ipmitool", "-v", "-I", "lanplus", "-C", "3", "-L", "OPERATOR", "-N", "2", "-R", "2",
-        "-H", "10.0.0.2", "-p", "6230", "-U", "fencer", "-E", "chassis", "power", "off",
+        "-H", "10.0.0.2", "-p", "6230", "-U", "fencer", "-E", "-K", "chassis", "power", "off",
     ]  # fmt: skip
+
+
+@given(st.sampled_from(("off", "on", "cycle")), st.text(), st.text(), st.integers(-15, 255), st.floats(0, 60))
+def test_a_command_counts_as_taken_only_when_ipmitool_says_so(verb, stdout, stderr, code, waited):
+    line = {"off": "Down/Off", "on": "Up/On", "cycle": "Cycle"}[verb]
+    said_so = f"{stdout}\nChassis Power Control: {line}\n"
+    assert read_control(verb, said(stderr, stdout, code), waited, PATIENCE) is not None
+    taken = read_control(verb, said(stderr, said_so, code), waited, PATIENCE)
+    assert (taken is None) == (code == 0)
+    others = {"off", "on", "cycle"} - {verb}
+    assert all(
+        read_control(each, said(stderr, said_so, code), waited, PATIENCE) is not None for each in others
+    )
+
+
+@given(st.binary(max_size=40), st.text(max_size=40), st.integers(0, 1))
+def test_a_guid_is_sixteen_bytes_or_a_trouble(sent, noise, code):
+    text = " ".join(f"{byte:02x}" for byte in sent)
+    answer = read_guid(said(noise, f" {text}\n", code), QUICK, PATIENCE)
+    assert isinstance(answer, Trouble) == (len(sent) != 16 or code != 0)
+    if not isinstance(answer, Trouble):
+        assert answer == sent
+
+
+@given(st.binary(), st.floats(0, 60))
+def test_what_no_version_of_ipmitool_prints_is_a_trouble(data, waited):
+    done = said(data.decode("utf-8", "replace"), "", 1)
+    for answer in (read_status(done, waited, PATIENCE), read_guid(done, waited, PATIENCE)):
+        assert isinstance(answer, Trouble)
+        assert "\n" not in answer.said

@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backstay.fencing.power import Ask, Done, GiveUp, Limits, Look, State, decide, passing, reach
-from backstay.host.ipmitool import Kind, Power, Trouble
+from backstay.host.bmc import Kind, Power, Trouble
 
 LIMITS = Limits(total=30, patience=10, power=20, call=10)
 SILENT, SLOW, LOST = Trouble(Kind.SILENT), Trouble(Kind.SLOW), Trouble(Kind.UNANSWERED)
 BUSY, DENIED = Trouble(Kind.REFUSED, 0xC0), Trouble(Kind.REFUSED, 0xD4)
 NOT_NOW, ODD = Trouble(Kind.REFUSED, 0xD5), Trouble(Kind.REFUSED, 0xFF)
+LATER, CONFLICT = Trouble(Kind.REFUSED, 503, after=4), Trouble(Kind.NOT_NOW, 409)
+BLANK, TASK = Trouble(Kind.BLANK), Trouble(Kind.TASK)
 PASSWORD, FULL, CUT = Trouble(Kind.PASSWORD), Trouble(Kind.SESSIONS), Trouble(Kind.CUT)
 
 
@@ -49,6 +51,14 @@ def asked(trouble: Trouble | None = None, at: float = 1.0, **seen) -> State:
         (off().looked(DENIED, 0, 0.1), GiveUp(DENIED)),
         (asked(), Look()),
         (asked(DENIED), GiveUp(DENIED)),
+        (off().looked(Power.CHANGING, 0, 0.1), Ask()),
+        (State(Power.ON).looked(Power.CHANGING, 0, 0.1), Ask()),
+        (asked().looked(Power.CHANGING, 1, 1.1), Look(0.5)),
+        (asked(LATER), Ask(4)),
+        (asked(CONFLICT), Look()),
+        (asked(CONFLICT, now=1.1), GiveUp(CONFLICT)),
+        (off().looked(BLANK, 0, 0.1), Look(1)),
+        (asked().looked(TASK, 1, 2), GiveUp(TASK, accepted=True)),
         (asked(ODD), GiveUp(ODD)),
         (asked(BUSY), Ask(1)),
         (asked(LOST), Look()),
@@ -204,11 +214,13 @@ def test_an_off_machine_gets_no_command():
     assert world.sent == []
 
 
-TROUBLES = st.sampled_from([SILENT, SLOW, LOST, BUSY, DENIED, NOT_NOW, ODD, PASSWORD, FULL, CUT])
+TROUBLES = st.sampled_from(
+    [SILENT, SLOW, LOST, BUSY, DENIED, NOT_NOW, ODD, LATER, CONFLICT, BLANK, TASK, PASSWORD, FULL, CUT]
+)
 
 
 @given(
-    goal=st.sampled_from(list(Power)),
+    goal=st.sampled_from([Power.OFF, Power.ON]),
     looks=st.lists(st.one_of(st.sampled_from(list(Power)), TROUBLES), min_size=1),
     commands=st.lists(st.one_of(st.none(), TROUBLES), min_size=1),
     costs=st.lists(st.floats(0.01, 40), min_size=1),

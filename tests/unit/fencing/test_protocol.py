@@ -10,12 +10,13 @@ from types import SimpleNamespace
 import pytest
 
 from backstay.errors import CannotAsk
-from backstay.fencing import ipmi
+from backstay.fencing import actions, ipmi
 from backstay.fencing.agent import Call
+from backstay.fencing.inputs import from_lines
 from backstay.fencing.metadata import render
 from backstay.fencing.parameters import Values
 from backstay.fencing.protocol import converse
-from backstay.host.ipmitool import Kind, Power, Trouble
+from backstay.host.bmc import Kind, Power, Trouble
 
 GOOD = "ip=10.0.0.2\nusername=fencer\npassword=s3cret word\nnodename=n2\nplug=n2\n"
 
@@ -131,7 +132,12 @@ def test_an_unknown_option_is_one_line():
         ("cipher=0\n", "cipher must be a number from 1 to 254, not '0'"),
         ("privlvl=user\n", "the role user may not switch power"),
         ("lanplus=0\n", "lanplus=0 (IPMI 1.5) is not offered"),
-        ("method=cycle\n", "method must be onoff, not 'cycle'"),
+        ("method=twice\n", "method must be onoff or cycle, not 'twice'"),
+        ("method=cycle\n", ""),
+        ("cipher_fallback=1\n", "cipher_fallback must be 3 or none, not '1'"),
+        ("hexadecimal_kg=616263\n", ""),
+        ("hexadecimal_kg=xyz\n", "hexadecimal_kg is not hexadecimal"),
+        ("hexadecimal_kg=610062\n", "hexadecimal_kg has a zero byte inside"),
         ("power_timeout=soon\n", "power_time-out must be a number"),
     ],
 )
@@ -156,6 +162,11 @@ class Bmc:
         self.looks = list(looks)
         self.command = command
         self.sent: list[Power] = []
+        self.cycled = 0
+
+    def cycle(self, timeout: float) -> Trouble | None:
+        self.cycled += 1
+        return self.command
 
     def power(self, timeout: float) -> Power | Trouble:
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
@@ -169,7 +180,7 @@ class Bmc:
 def with_bmc(monkeypatch):
     def run(bmc: Bmc, text: str, pause=lambda seconds: None) -> Spoken:
         monkeypatch.setattr(ipmi, "bmc_of", lambda call, device: bmc)
-        monkeypatch.setattr(ipmi, "pause", pause)
+        monkeypatch.setattr(actions, "pause", pause)
         return Spoken(ipmi.AGENT, GOOD + text)
 
     return run
@@ -204,6 +215,58 @@ def test_what_an_action_does(with_bmc, action, bmc, code, sent):
     spoken = with_bmc(bmc, f"action={action}\n")
     assert (spoken.code, bmc.sent) == (code, sent)
     assert len(spoken.errors) == (0 if code in (0, 2) and bmc.command is None else 1)
+
+
+@pytest.mark.parametrize(
+    ("bmc", "code", "cycled", "sent"),
+    [
+        (Bmc(ON, OFF, ON), 0, 1, []),
+        (Bmc(ON, OFF, OFF, ON), 0, 1, [ON]),
+        (Bmc(OFF, OFF, ON), 0, 0, [ON]),
+        (Bmc(ON, command=DENIED), 1, 1, []),
+        (Bmc(ON), 1, 1, [OFF]),
+    ],
+)
+def test_a_cycle_counts_when_off_was_seen(with_bmc, monkeypatch, bmc, code, cycled, sent):
+    clock = iter(range(0, 1000, 1))
+    monkeypatch.setattr(actions.time, "monotonic", lambda: next(clock))
+    spoken = with_bmc(bmc, "action=reboot\nmethod=cycle\n")
+    assert (spoken.code, bmc.cycled, bmc.sent) == (code, cycled, sent)
+
+
+@pytest.mark.parametrize(("looks", "listed"), [(ON, "n2,,ON\n"), (OFF, "n2,,OFF\n")])
+def test_list_status_tells_the_power(with_bmc, looks, listed):
+    spoken = with_bmc(Bmc(looks), "action=list-status\n")
+    assert (spoken.code, spoken.out) == (0, listed)
+
+
+@pytest.mark.parametrize(
+    ("given", "address", "host"),
+    [
+        ("ip=10.0.0.1\nplug=n2", "10.0.0.1", "n2"),
+        ("ip=10.0.0.1\nnodename=n3", "10.0.0.1", "n3"),
+        ("plug=10.0.0.9\nport_as_ip=1\nnodename=n3", "10.0.0.9", "n3"),
+        ("ip=10.0.0.1\nport_as_ip=1", "10.0.0.1", ""),
+    ],
+)
+def test_which_bmc_is_meant(given, address, host):
+    values = Values(from_lines(f"username=x\n{given}\n".encode()), ipmi.PARAMETERS)
+    device = ipmi.device_of(values)
+    assert (device.address, device.host) == (address, host)
+
+
+@pytest.mark.parametrize(
+    ("given", "fallback"),
+    [
+        ("", 3),
+        ("cipher=17\n", 3),
+        ("cipher=3\n", 0),
+        ("cipher_fallback=none\n", 0),
+        ("cipher_fallback=8\n", 3),
+    ],
+)
+def test_the_second_cipher_suite(given, fallback):
+    assert ipmi.fallback_of(Values(from_lines(given.encode()), ipmi.PARAMETERS)) == fallback
 
 
 def test_without_an_action_it_is_a_reboot(with_bmc):
@@ -253,9 +316,9 @@ def test_delays_that_an_admin_asked_for(monkeypatch, with_bmc, action, looks, wa
 
 def test_everything_fits_into_the_time_that_pacemaker_gives():
     values = Values({}, ipmi.PARAMETERS)
-    limits = ipmi.limits_of(SimpleNamespace(values=values))
+    limits = actions.limits_of(SimpleNamespace(values=values))
     assert (limits.total, limits.patience, limits.power) == (30, 10, 20)
-    assert limits.total + 1 + ipmi.ON_AFTER_OFF.total + 1 < 0.8 * 60
+    assert limits.total + 1 + actions.ON_AFTER_OFF.total + 1 < 0.8 * 60
 
 
 def test_a_busy_bmc_is_asked_again_by_a_monitor(with_bmc):

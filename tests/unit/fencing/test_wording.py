@@ -7,7 +7,7 @@ import pytest
 
 from backstay.fencing.power import GiveUp
 from backstay.fencing.wording import Device, completion, not_known, not_reached
-from backstay.host.ipmitool import Kind, Power, Trouble
+from backstay.host.bmc import Kind, Power, Trouble
 
 DEVICE = Device("10.0.0.2", 623, "fencer", "operator", 17, "n2")
 PACEMAKER_READS = ("imed out", "imeout", "nrecognised action", "nsupported action")
