@@ -22,8 +22,12 @@ SECTIONS = (
 )  # fmt: skip
 """The sections of a configuration in the order in which they are written."""
 
-# Elements whose attribute `id` names another element instead of themselves.
-REFERENCES = frozenset({"obj_ref", "resource_ref", "role"})
+# Elements whose attribute `id` names another element instead of themselves, or is none of XML's: the entry of a remote
+# node has the id of the resource that is the connection to it.
+REFERENCES = frozenset({"obj_ref", "resource_ref", "role", "node"})
+
+STRATEGIES = frozenset({"default", "utilization", "balanced", "minimal"})
+"""The values of placement-strategy ("Pacemaker Explained", "Utilization and Placement Strategy")."""
 
 LARGEST = 256 * 2**20
 
@@ -56,10 +60,27 @@ def parse(data: bytes, name: str, *, keep_comments: bool = True, compact: bool =
     return root
 
 
+def is_xml(data: bytes) -> bool:
+    """Whether this is meant to be XML: a CIB, where a cloud description is YAML."""
+    return data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+
+def cluster_name(cib: etree._Element) -> str:
+    """The cluster's name as Corosync gave it to Pacemaker, or ""."""
+    pair = cib.find("configuration/crm_config//nvpair[@name='cluster-name']")
+    return pair.get("value", "") if pair is not None else ""
+
+
 def write(root: etree._Element) -> bytes:
     """`root` as a document: indented, UTF-8, the same bytes for the same tree."""
     etree.indent(root, space="  ")
     return etree.tostring(root, encoding="UTF-8", xml_declaration=True, pretty_print=True)
+
+
+def write_snippet(root: etree._Element) -> bytes:
+    """`root` as text for other tools: like `write`, without the XML declaration, which crmsh refuses to load."""
+    etree.indent(root, space="  ")
+    return etree.tostring(root, encoding="UTF-8", xml_declaration=False, pretty_print=True)
 
 
 def elements(parent: etree._Element) -> Iterator[etree._Element]:
@@ -98,9 +119,11 @@ def sure_section(cib: etree._Element, name: str) -> etree._Element:
 def calm(cib: etree._Element) -> etree._Element:
     """A copy of `cib` as on a day when nothing is wrong: quorum, every member online, no history.
 
-    For a judgement of the configuration alone: what failed or is away is no finding about it.
+    For a judgement of the configuration alone: what failed or is away is no finding about it. Nor is anything probed
+    or weighed: a thousand domains on a hundred hosts would be a hundred thousand probes, which take minutes.
     """
     copy = deepcopy(cib)
+    _quickly(copy)
     for status in copy.findall("status"):
         copy.remove(status)
     copy.set("have-quorum", "1")
@@ -111,6 +134,23 @@ def calm(cib: etree._Element) -> etree._Element:
             online = {"in_ccm": "true", "crmd": "online", "join": "member", "expected": "member"}
             etree.SubElement(status, "node_state", {**known, **online})
     return copy
+
+
+def _quickly(cib: etree._Element) -> None:
+    """Let the scheduler neither probe nor weigh what would go where: neither is a fault of the configuration."""
+    options = cib.find("configuration/crm_config/cluster_property_set")
+    if options is None:
+        return
+    probes = {"id": f"{MARK}calm-probes", "name": "enable-startup-probes", "value": "false"}
+    for pair in list(cib.iterfind("configuration/crm_config/cluster_property_set/nvpair")):
+        if pair.get("name") == probes["name"]:
+            pair.set("value", "false")
+            probes = {}
+        # An unknown strategy stays: it is for crm_verify to find.
+        if pair.get("name") == "placement-strategy" and pair.get("value") in STRATEGIES:
+            pair.set("value", "default")
+    if probes:
+        etree.SubElement(options, "nvpair", probes)
 
 
 def is_ours(element: etree._Element) -> bool:

@@ -8,13 +8,20 @@ resource (target-role and the like) stay as well. Pure: the inputs are not chang
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
 
 from lxml import etree
 
-from backstay.cib.document import MARK, SECTIONS, elements, is_ours, own_ids, section, sure_section
+from backstay.cib.document import (
+    MARK,
+    SECTIONS,
+    cluster_name,
+    elements,
+    is_ours,
+    own_ids,
+    section,
+    sure_section,
+)
 from backstay.cib.schema import version
 from backstay.errors import Refused
 
@@ -24,26 +31,9 @@ RESOURCES = ("primitive", "group", "clone", "bundle")
 SWITCHES = ("target-role", "is-managed", "maintenance")
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What a merge changes, by id. A resource counts as changed when anything about it differs."""
-
-    added: tuple[str, ...]
-    changed: tuple[str, ...]
-    removed: tuple[str, ...]
-    others: int
-    """How many constraints, properties and defaults are added, changed or removed."""
-    properties: tuple[str, ...] = ()
-    """The properties that have another value already, whoever set it: `stonith-timeout from 120s to 60s`."""
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.changed or self.removed or self.others)
-
-
 def check_cluster(live: etree._Element, name: str) -> None:
     """Refused when `live` is the CIB of a cluster whose name is not `name`. One without a name is believed."""
-    pair = live.find("configuration/crm_config//nvpair[@name='cluster-name']")
-    found = pair.get("value", "") if pair is not None else ""
+    found = cluster_name(live)
     if found not in ("", name):
         hint = f"set `cluster: name: {found}` in the description if it is meant for this cluster"
         raise Refused(f"the description is for the cluster {name}, this one is {found}", hint=hint)
@@ -83,6 +73,15 @@ def _keep_all_switches(old: etree._Element, new: etree._Element) -> None:
             _keep_switches(before[resource.get("id")], resource)
 
 
+def put(old: etree._Element, wanted: etree._Element) -> None:
+    """Replace `old`, which is in a CIB, by `wanted`; the admin's switches on it stay."""
+    new = _without_comments(wanted)
+    _keep_all_switches(old, new)
+    parent = old.getparent()
+    assert parent is not None  # it is in a section
+    parent.replace(old, new)
+
+
 def _fill(live: etree._Element, wanted: list[etree._Element]) -> None:
     """Put `wanted` where Backstay's elements stand in `live`, in order; others keep their places."""
     slots = [child for child in elements(live) if is_ours(child)]
@@ -99,21 +98,47 @@ def _fill(live: etree._Element, wanted: list[etree._Element]) -> None:
         live.remove(slot)
 
 
-def _properties(live: etree._Element, rendered: etree._Element) -> None:
-    """Set the rendered properties in the set that all tools use; an existing entry keeps its id."""
+def set_properties(live: etree._Element, rendered: etree._Element) -> None:
+    """Set the rendered properties in the set that all tools use; an existing entry keeps its id.
+
+    Both are sections `crm_config`.
+    """
     holder = live.find(f"cluster_property_set[@id='{PROPERTIES}']")
     if holder is None:
         holder = etree.SubElement(live, "cluster_property_set", id=PROPERTIES)
     wanted = {pair.get("name", ""): pair for pair in rendered.iterfind("cluster_property_set/nvpair")}
     present = {pair.get("name", ""): pair for pair in holder.iterfind("nvpair")}
-    for name, pair in present.items():
-        if pair.get("id", "").startswith(MARK) and name not in wanted:
-            holder.remove(pair)
     for name, pair in wanted.items():
         if name in present:
             present[name].set("value", pair.get("value", ""))
         else:
             holder.append(_without_comments(pair))
+
+
+def _properties(live: etree._Element, rendered: etree._Element) -> None:
+    set_properties(live, rendered)
+    wanted = {pair.get("name") for pair in rendered.iterfind("cluster_property_set/nvpair")}
+    for holder in live.findall(f"cluster_property_set[@id='{PROPERTIES}']"):
+        for pair in list(holder.iterfind("nvpair")):
+            if pair.get("id", "").startswith(MARK) and pair.get("name") not in wanted:
+                holder.remove(pair)
+
+
+def set_nodes(live: etree._Element, rendered: etree._Element) -> None:
+    """Set what Backstay says about hosts that the cluster knows, and nothing else of them; both are sections `nodes`.
+
+    A host is known by its name. A full member that the cluster does not know is left out: Pacemaker makes its entry
+    when it joins, and would fence one that never did. A remote node joins nothing, so its entry is made here.
+    """
+    wanted = {node.get("uname"): node for node in rendered.iterfind("node")}
+    for node in live.findall("node"):
+        for old in list(elements(node)):
+            if old.get("id", "").startswith(MARK):
+                node.remove(old)
+        fresh = wanted.pop(node.get("uname"), None)
+        if fresh is not None:
+            node.extend([_without_comments(child) for child in elements(fresh) if is_ours(child)])
+    live.extend([_without_comments(node) for node in wanted.values() if node.get("type") == "remote"])
 
 
 def _check_ids(live: etree._Element, rendered: etree._Element) -> None:
@@ -131,8 +156,9 @@ def _check_ids(live: etree._Element, rendered: etree._Element) -> None:
             raise Refused(f"the cluster already has {taken}, which Backstay did not create", hint=hint)
 
 
-def _check_schema(live: etree._Element, rendered: etree._Element) -> None:
-    has, needs = live.get("validate-with", ""), rendered.get("validate-with", "")
+def check_schema(live: etree._Element, needs: str) -> None:
+    """Refused when the schema of the CIB `live` is older than the one called `needs`."""
+    has = live.get("validate-with", "")
     if version(has) < version(needs):
         hint = "cibadmin --upgrade --force brings it to the newest schema"
         raise Refused(f"the live CIB uses the schema {has or 'none'}, this one needs {needs}", hint=hint)
@@ -141,50 +167,20 @@ def _check_schema(live: etree._Element, rendered: etree._Element) -> None:
 def merge(live: etree._Element, rendered: etree._Element) -> etree._Element:
     """The CIB to load: `live` with everything of Backstay's replaced by what is in `rendered`.
 
-    Epoch, nodes and status are those of `live`. Raises Refused when an id is already taken by something hand-made, or
-    the live CIB's schema is too old.
+    Epoch and status are those of `live`, and so are nodes, but for what Backstay says about them. Raises Refused when
+    an id is already taken by something hand-made, or the live CIB's schema is too old.
     """
-    _check_schema(live, rendered)
+    check_schema(live, rendered.get("validate-with", ""))
     _check_ids(live, rendered)
     new = deepcopy(live)
     _properties(sure_section(new, "crm_config"), sure_section(deepcopy(rendered), "crm_config"))
+    if (nodes := section(rendered, "nodes")) is not None and (
+        len(nodes) or section(new, "nodes") is not None
+    ):
+        set_nodes(sure_section(new, "nodes"), nodes)
     for name in SECTIONS:
         wanted = section(rendered, name)
         if name in ("crm_config", "nodes") or (wanted is None and section(new, name) is None):
             continue
         _fill(sure_section(new, name), list(elements(wanted)) if wanted is not None else [])
     return new
-
-
-def _by_id(cib: etree._Element, names: Iterator[str] | tuple[str, ...]) -> dict[str, bytes]:
-    found = {}
-    for name in names:
-        for child in cib.iterfind(f"configuration/{name}/*"):
-            parts = list(elements(child)) if name == "crm_config" else [child]
-            for part in parts:
-                found[part.get("id", "")] = etree.tostring(_without_comments(part), method="c14n")
-    return found
-
-
-def _property_values(cib: etree._Element) -> dict[str, str]:
-    pairs = cib.iterfind(f"configuration/crm_config/cluster_property_set[@id='{PROPERTIES}']/nvpair")
-    return {pair.get("name", ""): pair.get("value", "") for pair in pairs}
-
-
-def changes(live: etree._Element, new: etree._Element) -> Changes:
-    """What loading `new` in place of `live` changes."""
-    before, after = _by_id(live, ("resources",)), _by_id(new, ("resources",))
-    rest = tuple(name for name in SECTIONS if name not in ("resources", "nodes"))
-    was, becomes = _by_id(live, rest), _by_id(new, rest)
-    values = _property_values(new)
-    return Changes(
-        added=tuple(name for name in after if name not in before),
-        changed=tuple(name for name in after if name in before and after[name] != before[name]),
-        removed=tuple(name for name in before if name not in after),
-        others=sum(was.get(name) != becomes.get(name) for name in was | becomes),
-        properties=tuple(
-            f"{name} from {old} to {values[name]}"
-            for name, old in _property_values(live).items()
-            if name in values and values[name] != old
-        ),
-    )

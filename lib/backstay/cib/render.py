@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from lxml import etree
 
 from backstay.cib.document import MARK, elements, is_ours, own_ids, parse, sure_section
+from backstay.cib.parameters import of_domain
 from backstay.cib.templates import Templates
-from backstay.cloud.model import Cloud
+from backstay.cloud.model import Cloud, Host
+from backstay.cloud.policy import choose, priority
 from backstay.errors import BadInput
 
 # The oldest schema that knows the roles Promoted and Unpromoted; every Pacemaker from 2.1.0 on has it.
@@ -21,13 +23,51 @@ SCHEMA = "pacemaker-3.7"
 
 
 def _filled_in(cloud: Cloud, templates: Templates) -> Iterator[tuple[str, str]]:
-    common = {"cluster": cloud.cluster, "hosts": cloud.hosts, "domains": cloud.domains}
+    policy = choose(cloud)
+    common = {"cluster": cloud.cluster, "hosts": cloud.hosts, "domains": cloud.domains, "policy": policy}
     yield templates.render("properties.xml", **common)
     for host in cloud.hosts:
-        yield templates.render("fencing.xml", **common, host=host)
+        if host.capacity or host.site or host.rack:
+            node = host.name if host.remote else str(host.nodeid)
+            yield templates.render("host.xml", **common, host=host, node=node)
+    for host in cloud.hosts:
+        if host.bmc is not None:
+            yield templates.render("fencing.xml", **common, host=host)
+    for device in cloud.devices:
+        yield templates.render("device.xml", **common, device=device)
+    for host in cloud.hosts:
+        if host.remote:
+            yield templates.render("remote.xml", **common, host=host)
     yield templates.render("libvirtd.xml", **common)
+    if any(storage.locked for storage in cloud.storage):
+        locks = {"lvmlockd": any(storage.lvmlockd for storage in cloud.storage)}
+        yield templates.render("dlm.xml", **common, locks=locks)
+    for storage in cloud.storage:
+        yield templates.render(f"{storage.type}.xml", **common, storage=storage)
+        if storage.check:
+            yield templates.render("datastore.xml", **common, check=storage.check)
     for domain in cloud.domains:
-        yield templates.render("domain.xml", **common, domain=domain)
+        weight = priority(domain.importance, domain.memory, sized=policy.sized)
+        parameters = of_domain(domain, cloud.cluster)
+        template = "domain-drbd.xml" if domain.drbd else "domain.xml"
+        yield templates.render(template, **common, domain=domain, priority=weight, parameters=parameters)
+    if cloud.frontend is not None:
+        yield templates.render(f"frontend-{cloud.frontend.kind}.xml", **common, frontend=cloud.frontend)
+    for apart in cloud.apart:
+        yield templates.render("apart.xml", **common, group=apart)
+    for together in cloud.together:
+        yield templates.render("together.xml", **common, group=together)
+    for host in cloud.hosts:
+        if host.levels and (len(host.levels) > 1 or len(host.levels[0]) > 1):
+            levels = {"host": host.name, "devices": [_joined(host, level) for level in host.levels]}
+            yield templates.render("fencing-levels.xml", **common, levels=levels)
+    for alert in cloud.alerts:
+        yield templates.render("alerts.xml", **common, alert=alert)
+
+
+def _joined(host: Host, level: tuple[str, ...]) -> str:
+    """The devices of one fencing level as the template has them."""
+    return "+".join(f"fence-{host.name if name == 'bmc' else name}" for name in level)
 
 
 def _join_sets(section: etree._Element, part: etree._Element) -> None:
@@ -41,7 +81,11 @@ def _join_sets(section: etree._Element, part: etree._Element) -> None:
             same.extend(list(child))
 
 
-def _join(cib: etree._Element, text: str, path: str, *, explain: bool) -> None:
+def join(cib: etree._Element, text: str, path: str, *, explain: bool) -> None:
+    """Put what the filled-in template `text` (from the file `path`) says into `cib`.
+
+    Raises BadInput for what is no fragment of a configuration, or lacks Backstay's mark.
+    """
     fragment = parse(text.encode(), path, keep_comments=explain, compact=True)
     if fragment.tag != "configuration":
         raise BadInput(
@@ -58,7 +102,8 @@ def _join(cib: etree._Element, text: str, path: str, *, explain: bool) -> None:
         _join_sets(sure_section(cib, str(part.tag)), part)
 
 
-def _check_ids(cib: etree._Element) -> None:
+def check_ids(cib: etree._Element) -> None:
+    """BadInput when two elements of `cib` have the same id."""
     seen: set[str] = set()
     for identity in own_ids(cib):
         if identity in seen:
@@ -68,7 +113,7 @@ def _check_ids(cib: etree._Element) -> None:
 
 
 def render(cloud: Cloud, templates: Templates, *, explain: bool = False) -> etree._Element:
-    """The CIB of `cloud`, without nodes and status; with `explain` the templates' comments are kept.
+    """The CIB of `cloud`, without status; with `explain` the templates' comments are kept.
 
     Comments do not belong into a live CIB: Pacemaker would carry them in every difference. Raises BadInput for a
     template that cannot be used.
@@ -80,6 +125,6 @@ def render(cloud: Cloud, templates: Templates, *, explain: bool = False) -> etre
         sure_section(cib, name)
     etree.SubElement(cib, "status")
     for text, path in _filled_in(cloud, templates):
-        _join(cib, text, path, explain=explain)
-    _check_ids(cib)
+        join(cib, text, path, explain=explain)
+    check_ids(cib)
     return cib

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from lxml import etree
 
-from backstay.cloud.problems import nearest
-from backstay.errors import CannotAsk
+from backstay.cloud.problems import nearest, quote
+from backstay.errors import BadInput, CannotAsk
 
 DIRECTORY = Path("/usr/share/pacemaker")
 _NUMBERED = re.compile(r"pacemaker-([0-9]+)\.([0-9]+)")
@@ -87,3 +87,19 @@ def check(cib: etree._Element, directory: Path = DIRECTORY) -> tuple[Finding, ..
         message = f"validate-with is {schema!r}, which the installed Pacemaker does not have (did you mean {meant}?)"
         return (Finding("error", message, _line(cib), "document"),)
     return tuple(_relax(cib, directory / f"{schema}.rng", schema))
+
+
+def choose(cib: etree._Element, name: str, directory: Path = DIRECTORY) -> None:
+    """Let the schema called `name` be the one that `cib` is for.
+
+    Raises BadInput, with the nearest name, for one that the installed Pacemaker does not have: nobody could say
+    whether the CIB fits it. CannotAsk when no schema is installed.
+    """
+    known = installed(directory)
+    if name not in known:
+        meant = nearest(name, known[::-1]) or known[-1]
+        raise BadInput(
+            f"the installed Pacemaker has no schema {quote(name)} (did you mean {meant}?)",
+            hint=f"it has {known[0]} to {known[-1]}",
+        )
+    cib.set("validate-with", name)

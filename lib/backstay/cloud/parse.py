@@ -1,239 +1,232 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A cloud description as text becomes a `Cloud`, or the full list of what is wrong with it.
 
-Decides what the keys are and what must agree: names and addresses unique, references to hosts that exist.
-Never reads a secret, a domain definition or a cluster.
+Decides in which order the parts are read, and what they have to agree on. Which keys there are is declared in `keys`.
+Never reads a secret or a cluster; a domain's definition only through the `Reader` that it is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 
-from backstay.cloud import model, names
-from backstay.cloud.model import Bmc, Cloud, Cluster, Domain, Host, Libvirtd, Migration
-from backstay.cloud.problems import InvalidDescription, Position, Report, listed, nearest, quote
+from backstay.cloud import keys
+from backstay.cloud.definition import Reader
+from backstay.cloud.frontend import frontend_of
+from backstay.cloud.model import (
+    Alert,
+    Cloud,
+    Cluster,
+    Corosync,
+    Libvirtd,
+    Migration,
+    Policy,
+    Quorum,
+    QuorumDevice,
+)
+from backstay.cloud.named import named, pairs
+from backstay.cloud.parse_domains import apart_of, domains_of, together_of
+from backstay.cloud.parse_hosts import devices_of, fenced, hosts_of
+from backstay.cloud.parse_storage import check_ids, standing, storage_of
+from backstay.cloud.policy import choose
+from backstay.cloud.problems import InvalidDescription, Position, Report, quote
 from backstay.cloud.reader import Fields, fields_of
-from backstay.cloud.tree import read_tree
-from backstay.cloud.units import Bytes
+from backstay.cloud.tree import Mapping, Node, read_tree
+from backstay.cloud.units import cib_duration
 from backstay.errors import BadInput
-
-SECTIONS = ("cluster", "hosts", "domains")
-CLUSTER_KEYS = ("name", "hypervisor", "migration", "libvirtd")
-LIBVIRTD_KEYS = ("heal_budget",)
-MIGRATION_KEYS = ("transport", "unsafe")
-HOST_KEYS = ("address", "bmc")
-BMC_KEYS = ("address", "username", "password_file", "password_script", "port", "cipher", "privilege")
-DOMAIN_KEYS = (
-    "config", "uuid", "memory", "vcpus", "importance", "prefers",
-    "live_migration", "start_timeout", "stop_timeout", "migrate_timeout",
-)  # fmt: skip
-TRANSPORTS = ("ssh", "tls", "tcp")
-PRIVILEGES = ("operator", "administrator")
-# Corosync supports 32 members but is tested with 16 (corosync.conf(5), "Pacemaker Explained"); remote nodes come later.
-MOST_HOSTS = 16
-MOST_DOMAINS = 5000
-# A stop that has no time left is a failed stop, and that fences the host. 20 s is what Pacemaker gives by itself.
-LEAST_TIMEOUT = 20
-_INSTEAD = "`password_file: /etc/backstay/bmc.password` (a description holds no secret)"
-_NO_FILE = PurePosixPath("/")
-
-
-class _Once:
-    """Reports a value that two owners share."""
-
-    def __init__(self, report: Report, what: str) -> None:
-        self.report = report
-        self.what = what
-        self.owners: dict[object, str] = {}
-
-    def claim(self, value: object, owner: str, at: Position, shown: str) -> None:
-        """Note that `owner` has `value`; an empty value belongs to nobody."""
-        other = self.owners.setdefault(value, owner) if value else owner
-        if other != owner:
-            self.report.add(at, f"{shown} for {owner}", f"{self.what} of its own ({other} has this one)")
-
-
-def _migration(fields: Fields | None) -> Migration:
-    if fields is None:
-        return Migration()
-    fields.allow(MIGRATION_KEYS)
-    return Migration(fields.choice("transport", TRANSPORTS) or "", fields.boolean("unsafe") or False)
-
-
-def _libvirtd(fields: Fields | None) -> Libvirtd:
-    if fields is None:
-        return Libvirtd()
-    fields.allow(LIBVIRTD_KEYS)
-    return Libvirtd(fields.duration("heal_budget"))
 
 
 def _cluster(fields: Fields | None) -> Cluster:
     if fields is None:
         return Cluster("")
-    fields.allow(CLUSTER_KEYS, required=("name",))
-    migration = _migration(fields.fields("migration", "`migration`"))
-    hypervisor = fields.choice("hypervisor", names.HYPERVISORS)
-    name = fields.matching("name", names.CLUSTER_NAME, "the cluster_name of corosync.conf")
-    libvirtd = _libvirtd(fields.fields("libvirtd", "`libvirtd`"))
-    return Cluster(name or "", hypervisor or model.HYPERVISOR, migration, libvirtd)
+    given = fields.take(keys.CLUSTER)
+    moving = fields.fields("migration", "`migration`")
+    if moving is not None:
+        given["migration"] = Migration(**moving.take(keys.MIGRATION))
+        if given["migration"].user and given["migration"].transport != "ssh":
+            moving.report.add(moving.where("user"), "`user` without `transport: ssh`", "both, or no `user`")
+    healing = fields.fields("libvirtd", "`libvirtd`")
+    if healing is not None:
+        given["libvirtd"] = Libvirtd(**healing.take(keys.LIBVIRTD))
+    return Cluster(**given)
 
 
-def _bmc(fields: Fields | None) -> Bmc | None:
+def _quorum(fields: Fields | None) -> Quorum:
     if fields is None:
-        return None
-    forbidden = {"password": _INSTEAD, "passwd": _INSTEAD}
-    fields.allow(BMC_KEYS, required=("address", "username"), forbidden=forbidden)
-    secrets = [key for key in ("password_file", "password_script") if key in fields.mapping.items]
-    if len(secrets) == 2:
-        fields.report.add(fields.where("password_script"), "two sources of the password", "one of them")
-    elif not secrets and not forbidden.keys() & fields.mapping.items.keys():
-        fields.report.add(
-            fields.at, f"{fields.owner} without a password", "`password_file` or `password_script`"
-        )
-    return Bmc(
-        address=fields.read("address", names.address, "an IP address or a DNS name") or "",
-        username=fields.matching(
-            "username", names.BMC_USER, "a BMC user of 1 to 16 characters without blanks"
-        )
-        or "",
-        password_file=fields.path("password_file"),
-        password_script=fields.path("password_script"),
-        port=fields.integer("port", 1, 65535) or model.BMC_PORT,
-        cipher=fields.integer("cipher", 1, 17) or model.BMC_CIPHER,
-        privilege=fields.choice("privilege", PRIVILEGES) or model.BMC_PRIVILEGE,
-    )
+        return Quorum()
+    given = fields.take(keys.QUORUM)
+    device = fields.fields("device", "the quorum device")
+    if device is not None:
+        given["device"] = QuorumDevice(**device.take(keys.DEVICE))
+    return Quorum(**given)
 
 
-def _host(name: str, fields: Fields) -> Host:
-    fields.allow(HOST_KEYS, required=("address", "bmc"))
-    bmc = _bmc(fields.fields("bmc", f"the BMC of {name}"))
-    address = fields.read("address", names.address, "an IP address or a DNS name")
-    return Host(name, address or "", bmc or Bmc("", "", None, None))
-
-
-def _prefers(owner: str, fields: Fields, hosts: tuple[Host, ...]) -> tuple[str, ...]:
-    known = [host.name for host in hosts]
-    good: list[str] = []
-    for word in fields.words("prefers"):
-        found = f"{quote(word.value)} for `prefers` of {owner}"
-        if word.value not in known:
-            expected = f"the name of a host ({listed(known)})"
-            fields.report.add(word.at, found, expected, nearest(word.value, known))
-        elif word.value in good:
-            fields.report.add(word.at, f"{found} again", "each host once")
-        else:
-            good.append(word.value)
-    return tuple(good)
-
-
-def _domain(name: str, fields: Fields, hosts: tuple[Host, ...]) -> Domain:
-    fields.allow(DOMAIN_KEYS, required=("config", "memory", "vcpus"))
-    return Domain(
-        name=name,
-        config=fields.path("config") or _NO_FILE,
-        uuid=fields.matching("uuid", names.UUID, "a UUID in lower case, as `virsh domuuid` prints it") or "",
-        memory=fields.size("memory") or Bytes(0),
-        vcpus=fields.integer("vcpus", 1, 4096) or 0,
-        importance=fields.integer("importance", 0, 1000) or 0,
-        prefers=_prefers(quote(name), fields, hosts),
-        live_migration=fields.boolean("live_migration") is not False,
-        start_timeout=fields.duration("start_timeout", LEAST_TIMEOUT) or model.START_TIMEOUT,
-        stop_timeout=fields.duration("stop_timeout", LEAST_TIMEOUT) or model.STOP_TIMEOUT,
-        migrate_timeout=fields.duration("migrate_timeout", LEAST_TIMEOUT) or model.MIGRATE_TIMEOUT,
-    )
-
-
-def _named(fields: Fields | None, kind: str, most: int) -> Iterator[tuple[str, Position, Fields]]:
+def _policy(fields: Fields | None) -> Policy:
     if fields is None:
+        return Policy()
+    policy = Policy(**fields.take(keys.POLICY))
+    if policy.shutdown_lock_limit is not None and not policy.shutdown_lock:
+        expected = "`shutdown_lock: true` with it"
+        fields.report.add(fields.where("shutdown_lock_limit"), "`shutdown_lock_limit` alone", expected)
+    return policy
+
+
+def _alerts(top: Fields) -> tuple[Alert, ...]:
+    found = []
+    for name, _, inner in named(top, keys.CLOUD, "alerts"):
+        given = inner.take(keys.ALERT)
+        given["parameters"] = pairs(inner, keys.ALERT, "parameters")
+        alert = Alert(name, **given)
+        if alert.attributes and "attributes" not in alert.events:
+            at, expected = inner.where("attributes"), "`events` with attributes in it"
+            inner.report.add(at, f"`attributes` of {inner.owner} alone", expected)
+        found.append(alert)
+    return tuple(found)
+
+
+def _check_sizes(cloud: Cloud, top: Fields) -> None:
+    """Report what could never be placed, and a placement that needs capacities that are not there."""
+    report = top.report
+    with_capacity = [host for host in cloud.hosts if host.capacity]
+    wanted = cloud.policy.placement not in (None, "default")
+    for host in cloud.hosts:
+        if not host.capacity and (with_capacity or wanted):
+            found = f"the host {quote(host.name)} without `capacity`"
+            expected = "a `capacity` for every host, or `placement: default` and none"
+            report.add(top.where("hosts", host.name), found, expected)
+    if cloud.policy.placement == "default" or not with_capacity:
         return
-    if not fields.mapping.items:
-        fields.report.add(fields.at, f"no {kind}s", f"at least one {kind}")
-    if len(fields.mapping.items) > most:
-        fields.report.add(fields.at, f"{len(fields.mapping.items)} {kind}s", f"at most {most}")
+    memory = max(host.capacity.memory for host in with_capacity if host.capacity)
+    cpu = max(host.capacity.cpu for host in with_capacity if host.capacity)
+    for domain in cloud.domains:
+        for key, wanted_, most, shown in (
+            ("memory", int(domain.memory), int(memory), f"{memory // 2**20} MiB"),
+            ("vcpus", domain.vcpus, cpu, str(cpu)),
+        ):
+            if wanted_ > most > 0:
+                what = f"more `{key}` for {quote(domain.name)} than any host has"
+                report.add(top.where("domains", domain.name, key), what, f"at most {shown}")
+
+
+def _check_device(cloud: Cloud, top: Fields) -> None:
+    device = cloud.quorum.device
+    if (
+        device
+        and device.host
+        and device.host in {address for host in cloud.hosts for address in (host.address, *host.rings)}
+    ):
+        at = top.where("quorum", "device", "host")
+        expected = "a host outside of the cluster: the vote has to survive the others"
+        top.report.add(at, f"{quote(device.host)} for the quorum device", expected)
+
+
+def _check_delays(cloud: Cloud, top: Fields) -> None:
+    """Report a tie that counts for more than importance ("Pacemaker Explained", priority-fencing-delay)."""
+    chosen = choose(cloud)
+    if not (chosen.tie_delay and chosen.priority_fencing_delay):
         return
-    for name, (key, node) in fields.mapping.items.items():
-        inner = fields_of(node, f"the {kind} {quote(name)}", fields.report)
-        if inner is not None:
-            yield name, key.at, inner
+    if chosen.tie_delay * 2 > chosen.priority_fencing_delay:
+        key = "tie_delay" if cloud.policy.tie_delay else "priority_fencing_delay"
+        tie, delay = cib_duration(chosen.tie_delay), cib_duration(chosen.priority_fencing_delay)
+        found = f"`tie_delay` {tie} and `priority_fencing_delay` {delay}"
+        expected = "the second at least twice the first: importance comes before a tie"
+        top.report.add(top.where("policy", key), found, expected)
 
 
-def _hosts(fields: Fields | None, report: Report) -> tuple[Host, ...]:
-    hosts: list[Host] = []
-    bmcs: list[Position] = []
-    name_once, address_once = _Once(report, "a name"), _Once(report, "an address")
-    for name, at, inner in _named(fields, "host", MOST_HOSTS):
-        if names.HOST_NAME.fullmatch(name) is None:
-            report.add(at, f"the host {quote(name)}", names.HOST_NAME_EXPECTED)
-        host = _host(name, inner)
-        hosts.append(host)
-        # Pacemaker compares node names without regard to case.
-        name_once.claim(name.casefold(), f"the host {quote(name)}", at, "the name")
-        address_once.claim(
-            host.address, f"the host {quote(name)}", inner.where("address"), quote(host.address)
-        )
-        bmcs.append(inner.where("bmc", "address"))
-    _bmcs(hosts, bmcs, address_once)
-    return tuple(hosts)
+def _cloud(top: Fields, definitions: Reader | None) -> Cloud:
+    top.allow(keys.CLOUD)
+    cluster = _cluster(top.fields("cluster", "`cluster`"))
+    tuned = top.fields("corosync", "`corosync`")
+    corosync = Corosync(**tuned.take(keys.COROSYNC)) if tuned else Corosync()
+    quorum, policy = _quorum(top.fields("quorum", "`quorum`")), _policy(top.fields("policy", "`policy`"))
+    found, devices = hosts_of(top), devices_of(top)
+    hosts = fenced(found, devices)
+    storage = storage_of(top, hosts)
+    frontend = frontend_of(top.fields("frontend", "the frontend"), hosts, storage)
+    described = domains_of(top, hosts, cluster.hypervisor, definitions)
+    check_ids(top, [domain.name for domain, _ in described], hosts, storage, frontend)
+    domains = standing(described, storage, hosts)
+    apart = apart_of(top, hosts, domains)
+    together = together_of(top, domains, apart)
+    cloud = Cloud(
+        cluster, hosts, domains, corosync, quorum, policy, devices, storage, apart, together, _alerts(top), frontend
+    )  # fmt: skip
+    _check_sizes(cloud, top)
+    _check_delays(cloud, top)
+    _check_device(cloud, top)
+    return cloud
 
 
-def _bmcs(hosts: list[Host], places: list[Position], host_addresses: _Once) -> None:
-    """Report a BMC that two hosts share. Two ports of one address are two BMCs: a gateway, or virtual ones."""
-    once = _Once(host_addresses.report, "an address")
-    for host, at in zip(hosts, places, strict=True):
-        address, owner = host.bmc.address, f"the BMC of {quote(host.name)}"
-        if address in host_addresses.owners:
-            host_addresses.claim(address, owner, at, quote(address))
-        else:
-            once.claim((address, host.bmc.port) if address else "", owner, at, quote(address))
-
-
-def _domain_name(name: str, at: Position, report: Report) -> None:
-    if names.DOMAIN_NAME.fullmatch(name) is None:
-        report.add(at, f"the domain {quote(name)}", names.DOMAIN_NAME_EXPECTED)
-    elif names.RESERVED_DOMAIN.fullmatch(name) is not None:
-        report.add(
-            at, f"the domain {quote(name)}", "a name that Backstay and Pacemaker do not use for themselves"
-        )
-
-
-def _domains(fields: Fields | None, hosts: tuple[Host, ...], report: Report) -> tuple[Domain, ...]:
-    domains = []
-    uuid_once, config_once = _Once(report, "a UUID"), _Once(report, "a definition file")
-    for name, at, inner in _named(fields, "domain", MOST_DOMAINS):
-        _domain_name(name, at, report)
-        domain = _domain(name, inner, hosts)
-        domains.append(domain)
-        owner = f"the domain {quote(name)}"
-        uuid_once.claim(domain.uuid, owner, inner.where("uuid"), quote(domain.uuid))
-        if domain.config != _NO_FILE:
-            config_once.claim(domain.config, owner, inner.where("config"), quote(str(domain.config)))
-    return tuple(domains)
-
-
-def parse(data: bytes, file: str) -> Cloud:
+def parse(data: bytes, file: str, definitions: Reader | None = None) -> Cloud:
     """The cloud that `data` describes; `file` is the name for messages.
 
-    Raises InvalidDescription, with everything that is wrong at once.
+    `definitions` reads the domains' definitions; without it nothing is looked for. Raises InvalidDescription, with
+    everything that is wrong at once.
     """
-    report = Report(file)
-    top = fields_of(read_tree(data, report), "a cloud description", report)
+    return parse_files([(file, data)], file, definitions)
+
+
+def parse_files(files: Sequence[tuple[str, bytes]], name: str, definitions: Reader | None = None) -> Cloud:
+    """The cloud that several files describe together; `name` is that of all of them (see `parse`)."""
+    report = Report(name)
+    trees: list[Node] = []
+    for file, data in files:
+        own = Report(file)
+        try:
+            trees.append(read_tree(data, own))
+            report.problems += own.problems
+        except InvalidDescription as error:
+            report.problems += error.problems
+    if len(trees) < len(files):
+        # What is missing because a file could not be read is no problem of its own.
+        raise InvalidDescription(name, report.problems)
+    top = fields_of(_joined(trees, report), "a cloud description", report)
     if top is None:
-        raise InvalidDescription(file, report.problems)
-    top.allow(SECTIONS, required=SECTIONS)
-    cluster = _cluster(top.fields("cluster", "`cluster`"))
-    hosts = _hosts(top.fields("hosts", "`hosts`"), report)
-    domains = _domains(top.fields("domains", "`domains`"), hosts, report)
+        raise InvalidDescription(name, report.problems)
+    cloud = _cloud(top, definitions)
     report.raise_if_any()
-    return Cloud(cluster, hosts, domains)
+    return cloud
 
 
-def read(path: Path) -> Cloud:
-    """The cloud described in the file `path`; BadInput when it cannot be read."""
+def _joined(trees: Sequence[Node], report: Report) -> Node:
+    """One tree of all: sections that stand in several files are joined, but no key may stand in two of them."""
+    first = trees[0]
+    for tree in trees[1:]:
+        if not isinstance(tree, Mapping) or not isinstance(first, Mapping):
+            return tree if isinstance(first, Mapping) else first
+        for name, (key, node) in tree.items.items():
+            there = first.items.get(name)
+            if there is None:
+                first.items[name] = (key, node)
+            elif isinstance(node, Mapping) and isinstance(there[1], Mapping):
+                _join(there[1], node, report)
+            else:
+                _twice(name, there[0].at.place, key.at, report)
+    return first
+
+
+def _join(into: Mapping, more: Mapping, report: Report) -> None:
+    for name, entry in more.items.items():
+        if name in into.items:
+            _twice(name, into.items[name][0].at.place, entry[0].at, report)
+        else:
+            into.items[name] = entry
+
+
+def _twice(name: str, place: str, at: Position, report: Report) -> None:
+    report.add(at, f"the key {quote(name)} again", f"each key once (first in {place})")
+
+
+def read(path: Path, definitions: Reader | None = None) -> Cloud:
+    """The cloud described in the file `path`, or in the directory of files; BadInput when it cannot be read."""
     try:
-        data = path.read_bytes()
+        if path.is_dir():
+            files = sorted(entry for entry in path.iterdir() if entry.suffix in (".yaml", ".yml"))
+            if not files:
+                raise BadInput(f"{path} has no *.yaml file", hint="put the description into it")
+            return parse_files([(str(file), file.read_bytes()) for file in files], str(path), definitions)
+        return parse(path.read_bytes(), str(path), definitions)
     except OSError as error:
         raise BadInput(
             f"{path} cannot be read: {error.strerror}", hint="name an existing file, or - for stdin"
         ) from error
-    return parse(data, str(path))

@@ -22,6 +22,12 @@ class Position:
 
     line: int
     column: int
+    file: str = ""
+
+    @property
+    def place(self) -> str:
+        """The place as another message names it."""
+        return f"{self.file} line {self.line}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,19 +38,23 @@ class Problem:
     found: str
     expected: str
     nearest: str = ""
-    file: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.position.line}:{self.position.column}"
+        place = f"{self.position.file}:{self.position.line}:{self.position.column}"
         meant = f" (did you mean `{self.nearest}`?)" if self.nearest else ""
         return f"{place}: found {self.found}, expected {self.expected}{meant}"
+
+
+def _order(problem: Problem) -> tuple[object, ...]:
+    at = problem.position
+    return (at.file, at.line, at.column, problem.found, problem.expected)
 
 
 class InvalidDescription(BadInput):
     """A description that cannot be used; `problems` holds everything that is wrong with it, in file order."""
 
     def __init__(self, file: str, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(problems))
+        self.problems = tuple(sorted(problems, key=_order))
         count = len(self.problems)
         shown = [str(problem) for problem in self.problems[:MOST_SHOWN]]
         if count > MOST_SHOWN:
@@ -62,10 +72,14 @@ class Report:
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
+        self._said: set[Problem] = set()
 
     def add(self, position: Position, found: str, expected: str, nearest: str = "") -> None:
-        """Note one problem."""
-        self.problems.append(Problem(position, found, expected, nearest, self.file))
+        """Note one problem, once."""
+        problem = Problem(position, found, expected, nearest)
+        if problem not in self._said:
+            self._said.add(problem)
+            self.problems.append(problem)
 
     def raise_if_any(self) -> None:
         """InvalidDescription with all problems, if there is one."""
@@ -89,6 +103,11 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     folded = {choice.casefold(): choice for choice in reversed(choices)}
     close = difflib.get_close_matches(word[:200].casefold(), list(folded), n=1, cutoff=0.6)
     return folded[close[0]] if close else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """How many of something there are: `no domain`, `1 domain`, `2 domains`."""
+    return f"{count or 'no'} {noun}{'s' if count > 1 else ''}"
 
 
 def listed(words: Iterable[str]) -> str:

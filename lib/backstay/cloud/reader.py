@@ -1,44 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Typed fields out of the tree of a description; what is wrong goes to the report and reading goes on.
 
-Decides what a single value may be. What follows from several values together is decided in `parse`.
+Decides how a mapping is read: which keys belong in it is declared in `keys`, what a value may be in `kinds`.
 Every reader answers None (or the default) after it has reported a problem.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import TypeVar
+from collections.abc import Callable
+from collections.abc import Mapping as Mapping_
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
+from backstay.cloud.kinds import Kind, choice
 from backstay.cloud.problems import Position, Report, listed, nearest, quote
+from backstay.cloud.sections import SECRETS, Section, Variants
 from backstay.cloud.tree import Mapping, Node, Scalar
 from backstay.cloud.tree import Sequence as ListNode
-from backstay.cloud.units import (
-    SIZE_EXAMPLE,
-    TIME_EXAMPLE,
-    Bytes,
-    Seconds,
-    nearest_duration,
-    nearest_size,
-    parse_duration,
-    parse_size,
-)
 
 T = TypeVar("T")
+NO_KEYS: Mapping_[str, str] = {}
 
-TRUE = ("true", "yes", "on")
-FALSE = ("false", "no", "off")
+# Keys that nobody declared and that look like a secret.
+SECRET = re.compile(SECRETS, re.IGNORECASE)
 # Keys whose value must never be repeated in a message, whatever is wrong with it.
-_SECRET = re.compile(r"pass|secret|token", re.IGNORECASE)
+HIDDEN = re.compile(r"pass|secret|credential", re.IGNORECASE)
 
 
 def describe(node: Node) -> str:
     """`node` as the "found" half of a message."""
     if isinstance(node, Scalar):
-        return quote(node.value) if node.value or not node.plain else "nothing"
+        return "nothing" if node.nothing else quote(node.value)
     return "a list" if isinstance(node, ListNode) else "a mapping"
 
 
@@ -49,6 +42,7 @@ class Fields:
     mapping: Mapping
     owner: str
     report: Report
+    _read: set[str] = field(default_factory=set)
 
     @property
     def at(self) -> Position:
@@ -64,32 +58,43 @@ class Fields:
             node = node.items[key][1]
         return node.at
 
-    def allow(
-        self, keys: Sequence[str], *, required: Iterable[str] = (), forbidden: dict[str, str] | None = None
-    ) -> None:
-        """Report each key that does not belong here, and each of `required` that is missing.
+    def allow(self, section: Section, besides: Mapping_[str, str] = NO_KEYS) -> None:
+        """Report each key that does not belong here, and each that is required and missing.
 
-        `forbidden` maps a key that people write, but must not, to what to write instead.
+        A key that looks like a secret is told where a secret belongs. `besides` maps keys that belong into another
+        variant of the section to what would be expected.
         """
-        for key, (where, _) in self.mapping.items.items():
-            instead = (forbidden or {}).get(key)
-            if instead is not None:
-                self.report.add(where.at, f"the key {quote(key)} in {self.owner}", instead)
-            elif key not in keys:
-                expected = f"one of {listed(keys)}"
-                self.report.add(
-                    where.at, f"the key {quote(key)} in {self.owner}", expected, nearest(key, keys)
-                )
-        for key in required:
-            if key not in self.mapping.items:
-                self.report.add(self.at, f"{self.owner} without `{key}`", f"the key `{key}`")
+        known = [key.name for key in section.keys]
+        for name, (where, _) in self.mapping.items.items():
+            if name in known:
+                continue
+            secret = SECRET.search(name) is not None
+            expected = besides.get(name) or (section.instead if secret else f"one of {listed(known)}")
+            meant = "" if secret or name in besides else nearest(name, known)
+            self.report.add(where.at, f"the key {quote(name)} in {self.owner}", expected, meant)
+        for key in section.keys:
+            if key.required and key.name not in self.mapping.items:
+                self.report.add(self.at, f"{self.owner} without `{key.name}`", f"the key `{key.name}`")
+        self._exactly_one(section)
+
+    def _exactly_one(self, section: Section) -> None:
+        if section.at_least_one and not any(key in self.mapping.items for key in section.at_least_one):
+            keys = " or ".join(f"`{key}`" for key in section.at_least_one)
+            self.report.add(self.at, f"{self.owner} without {keys}", f"the key {keys}")
+        given = [key for key in section.exactly_one if key in self.mapping.items]
+        what = section.exactly_one[0].partition("_")[0] if section.exactly_one else ""
+        if len(given) > 1:
+            self.report.add(self.where(given[1]), f"two sources of the {what}", "one of them")
+        elif section.exactly_one and not given and not any(map(SECRET.search, self.mapping.items)):
+            expected = " or ".join(f"`{key}`" for key in section.exactly_one)
+            self.report.add(self.at, f"{self.owner} without a {what}", expected)
 
     def _scalar(self, key: str, expected: str) -> Scalar | None:
         entry = self.mapping.items.get(key)
         if entry is None:
             return None
         node = entry[1]
-        if isinstance(node, Scalar) and (node.value or not node.plain):
+        if isinstance(node, Scalar) and not node.nothing:
             return node
         self.report.add(node.at, f"{describe(node)} for `{key}`", expected)
         return None
@@ -101,87 +106,21 @@ class Fields:
         node = self._scalar(key, expected)
         if node is None:
             return None
+        return self.converted(key, node, convert, expected, meant)
+
+    def converted(
+        self, key: str, node: Scalar, convert: Callable[[str], T], expected: str, meant: Callable[[str], str]
+    ) -> T | None:
+        """The value of `node` through `convert`, or None after a report."""
         try:
             return convert(node.value)
         except ValueError:
-            shown = "a value that cannot be right" if _SECRET.search(key) else quote(node.value)
+            shown = "a value that cannot be right" if HIDDEN.search(key) else quote(node.value)
             guess = meant(node.value)
             # Well written, and too little or too much: what is there already is not what was meant.
             guess = "" if guess.replace(" ", "") == node.value.replace(" ", "") else guess
             self.report.add(node.at, f"{shown} for `{key}`", expected, guess)
             return None
-
-    def matching(self, key: str, pattern: re.Pattern[str], expected: str) -> str | None:
-        """Text that matches `pattern` as a whole."""
-
-        def convert(text: str) -> str:
-            if pattern.fullmatch(text) is None:
-                raise ValueError(text)
-            return text
-
-        return self.read(key, convert, expected)
-
-    def path(self, key: str) -> PurePosixPath | None:
-        """An absolute path without `..`."""
-
-        def convert(text: str) -> PurePosixPath:
-            path = PurePosixPath(text)
-            if not path.is_absolute() or ".." in path.parts or len(text) > 1024 or not text.isprintable():
-                raise ValueError(text)
-            return path
-
-        return self.read(key, convert, "an absolute path such as `/srv/vm/domains/web1.xml`")
-
-    def integer(self, key: str, lowest: int, highest: int) -> int | None:
-        """A whole number in decimal, within bounds (both included)."""
-
-        def convert(text: str) -> int:
-            if re.fullmatch(r"[0-9]{1,9}", text) is None or not lowest <= int(text) <= highest:
-                raise ValueError(text)
-            return int(text)
-
-        return self.read(key, convert, f"a whole number from {lowest} to {highest}")
-
-    def boolean(self, key: str) -> bool | None:
-        """Yes or no, in the words YAML has for it."""
-
-        def convert(text: str) -> bool:
-            if text.lower() not in TRUE + FALSE:
-                raise ValueError(text)
-            return text.lower() in TRUE
-
-        return self.read(key, convert, "`true` or `false`", lambda text: nearest(text, TRUE + FALSE))
-
-    def choice(self, key: str, words: Sequence[str]) -> str | None:
-        """One of `words`."""
-
-        def convert(text: str) -> str:
-            if text not in words:
-                raise ValueError(text)
-            return text
-
-        return self.read(key, convert, f"one of {listed(words)}", lambda text: nearest(text, words))
-
-    def size(self, key: str) -> Bytes | None:
-        """An amount of memory with its unit, at least 1 MiB."""
-
-        def convert(text: str) -> Bytes:
-            if (size := parse_size(text)) < 2**20:
-                raise ValueError(text)
-            return size
-
-        return self.read(key, convert, SIZE_EXAMPLE, nearest_size)
-
-    def duration(self, key: str, least: int = 1) -> Seconds | None:
-        """A length of time with its unit, at least `least` seconds."""
-
-        def convert(text: str) -> Seconds:
-            if (seconds := parse_duration(text)) < least:
-                raise ValueError(text)
-            return seconds
-
-        at_least = f" of at least {least}s" if least > 1 else ""
-        return self.read(key, convert, TIME_EXAMPLE + at_least, nearest_duration)
 
     def words(self, key: str) -> list[Scalar]:
         """A list of words, or a single word; with their places."""
@@ -190,11 +129,73 @@ class Fields:
             return []
         node = entry[1]
         items: list[Node] = node.items if isinstance(node, ListNode) else [node]
-        good = [item for item in items if isinstance(item, Scalar) and (item.value or not item.plain)]
+        good = [item for item in items if isinstance(item, Scalar) and not item.nothing]
         for item in items:
             if not any(item is known for known in good):
                 self.report.add(item.at, f"{describe(item)} for `{key}`", "a word or a list of words")
         return good
+
+    def value(self, key: str, kind: Kind) -> object:
+        """The value of `key`; of a kind that is `many`, all good ones as a tuple. None when there is none."""
+        if not kind.many:
+            return self.read(key, kind.convert, kind.expected, kind.meant)
+        if key not in self.mapping.items:
+            return None
+        return tuple(value for _, value in self.places(key, kind))
+
+    def quietly(self, key: str, kind: Kind) -> object:
+        """The value of `key` without a report, for what is looked at before it is read."""
+        return replace(self, report=Report("")).value(key, kind)
+
+    def places(self, key: str, kind: Kind) -> list[tuple[Position, object]]:
+        """The good values of a kind that is `many`, with their places, without another report."""
+        quiet = replace(self, report=Report("")) if key in self._read else self
+        self._read.add(key)
+        found: list[tuple[Position, object]] = []
+        for word in quiet.words(key):
+            value = quiet.converted(key, word, kind.convert, kind.expected, kind.meant)
+            if value is not None:
+                found.append((word.at, value))
+        return found
+
+    def variant(self, variants: Variants) -> tuple[str, dict[str, Any]]:
+        """Which of `variants` this mapping is, and its values (see `take`)."""
+        words = [value for value, _ in variants.sections]
+        chosen = self.value(variants.key, choice(words)) or variants.default or words[0]
+        needed = {}
+        for name in self.mapping.items:
+            if name != variants.key and (other := variants.elsewhere(name, str(chosen))):
+                expected = f"`{variants.key}: {other}`, or no such key: it means nothing with {chosen}"
+                needed[name] = expected
+        section = dict(variants.sections)[str(chosen)]
+        if not variants.default and variants.key not in self.mapping.items:
+            expected = f"the key `{variants.key}`: {listed(words)}"
+            self.report.add(self.at, f"{self.owner} without `{variants.key}`", expected)
+            every = list(dict.fromkeys(key.name for _, section in variants.sections for key in section.keys))
+            for name, (where, _) in self.mapping.items.items():
+                if name not in every:
+                    meant = nearest(name, every)
+                    self.report.add(
+                        where.at, f"the key {quote(name)} in {self.owner}", f"one of {listed(every)}", meant
+                    )
+            return words[0], {}
+        return str(chosen), self.take(section, needed)
+
+    def take(self, section: Section, besides: Mapping_[str, str] = NO_KEYS) -> dict[str, Any]:
+        """The values of all keys of `section` that hold a value, by name; sections in it are left to the caller.
+
+        What is required and missing or wrong has its stand-in. Unknown keys are reported.
+        """
+        self.allow(section, besides)
+        taken: dict[str, Any] = {}
+        for key in section.keys:
+            if isinstance(key.kind, Kind):
+                value = self.value(key.name, key.kind)
+                if value is None and key.required:
+                    value = key.kind.stand_in
+                if value is not None:
+                    taken[key.name] = value
+        return taken
 
     def fields(self, key: str, owner: str) -> Fields | None:
         """The mapping under `key`."""
@@ -208,7 +209,7 @@ def fields_of(node: Node, owner: str, report: Report) -> Fields | None:
         return Fields(node, owner, report)
     found = (
         "nothing"
-        if isinstance(node, Scalar) and not node.value
+        if isinstance(node, Scalar) and node.nothing
         else "a list"
         if isinstance(node, ListNode)
         else "text"

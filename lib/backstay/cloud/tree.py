@@ -17,6 +17,7 @@ from yaml.reader import Reader
 
 from backstay.cloud.problems import InvalidDescription, Position, Report, quote
 
+NOTHING = ("", "~", "null", "Null", "NULL")
 LARGEST = 8 * 2**20
 DEEPEST = 16
 # libyaml where PyYAML was built with it (about eight times as fast); both parsers are iterative.
@@ -30,6 +31,11 @@ class Scalar:
     at: Position
     value: str
     plain: bool
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is no value: it was left out, or is YAML's null."""
+        return self.plain and self.value in NOTHING
 
 
 @dataclass(slots=True)
@@ -56,8 +62,9 @@ class _Stop(Exception):
     """The rest of the file cannot be read; the report says why."""
 
 
-def _position(mark: Any) -> Position:
-    return Position(mark.line + 1, mark.column + 1) if mark is not None else Position(1, 1)
+def _position(mark: Any, file: str) -> Position:
+    line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+    return Position(line, column, file)
 
 
 class _Builder:
@@ -73,7 +80,7 @@ class _Builder:
         return _Stop()
 
     def take(self, event: yaml.Event) -> None:
-        at = _position(event.start_mark)
+        at = _position(event.start_mark, self.report.file)
         if isinstance(event, yaml.DocumentStartEvent) and self.root is not None:
             raise self.stop(at, "a second YAML document", "one document")
         if isinstance(event, yaml.AliasEvent):
@@ -119,25 +126,27 @@ class _Builder:
             raise self.stop(at, "a list or a mapping as a key", "a word as a key")
 
 
-def _place_of(text: str, index: int) -> Position:
+def _place_of(text: str, index: int, file: str) -> Position:
     line = text.count("\n", 0, index) + 1
-    return Position(line, index - text.rfind("\n", 0, index))
+    return Position(line, index - text.rfind("\n", 0, index), file)
 
 
 def _decode(data: bytes, report: Report) -> str:
     if len(data) > LARGEST:
-        report.add(Position(1, 1), f"{len(data)} bytes", f"at most {LARGEST} bytes")
+        report.add(Position(1, 1, report.file), f"{len(data)} bytes", f"at most {LARGEST} bytes")
         raise _Stop
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8")
-        at = _place_of(before + "\n", len(before))
+        at = _place_of(before + "\n", len(before), report.file)
         report.add(at, f"the byte 0x{data[error.start]:02x}", "text in UTF-8")
         raise _Stop from None
     bad = Reader.NON_PRINTABLE.search(text)
     if bad is not None:
-        report.add(_place_of(text, bad.start()), f"the character U+{ord(bad[0]):04X}", "printable text")
+        report.add(
+            _place_of(text, bad.start(), report.file), f"the character U+{ord(bad[0]):04X}", "printable text"
+        )
         raise _Stop
     return text
 
@@ -146,7 +155,7 @@ def _events(text: str, report: Report) -> Iterator[yaml.Event]:
     try:
         yield from yaml.parse(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
-        at = _position(error.problem_mark or error.context_mark)
+        at = _position(error.problem_mark or error.context_mark, report.file)
         report.add(at, f"YAML that cannot be read ({error.problem or error.context})", "valid YAML")
 
 
@@ -164,6 +173,6 @@ def read_tree(data: bytes, report: Report) -> Node:
     if report.problems and (builder.root is None or builder.open):
         raise InvalidDescription(report.file, report.problems)
     if builder.root is None:
-        report.add(Position(1, 1), "nothing", "the keys `cluster`, `hosts` and `domains`")
+        report.add(Position(1, 1, report.file), "nothing", "the keys `cluster`, `hosts` and `domains`")
         raise InvalidDescription(report.file, report.problems)
     return builder.root

@@ -56,7 +56,7 @@ class Simulator:
         """Execute the transition that follows from `cib` and the options (`-i` injects, `-F` fails an operation)."""
         out = self.directory / name
         argv = [self.tool, "--simulate", "--xml-file", str(cib), "--save-output", str(out), *options]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
         # Not the exit code: it is 1 when something waits for an action that is impossible, which is an answer too.
         assert "Revised Cluster Status" in done.stdout, done.stderr
         said = done.stdout.partition("Transition Summary:")[2]

@@ -3,23 +3,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from lxml import etree
 
+from backstay.cib.difference import ADDED
 from backstay.cib.document import write
 from backstay.cib.render import render
 from backstay.host import process
+from backstay.plan import planned
+from tests.integration.cib.conftest import with_hosts
 
 LIVE = """<cib admin_epoch="0" epoch="5" num_updates="7" validate-with="pacemaker-3.9" crm_feature_set="3.16.1">
 <configuration><crm_config><cluster_property_set id="cib-bootstrap-options">
 <nvpair id="cib-bootstrap-options-cluster-name" name="cluster-name" value="backstay-lab"/></cluster_property_set>
-</crm_config><nodes><node id="1" uname="n1"/></nodes><resources/><constraints/></configuration><status/></cib>"""
+</crm_config><nodes/><resources/><constraints/></configuration><status/></cib>"""
 ADMIN_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -52,9 +55,9 @@ def file(repository):
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
-    """A CIB file; Backstay's own runner passes no environment on, so it is named there."""
+    """The CIB of three hosts and nothing else; Backstay's own runner passes no environment on, so it is named there."""
     path = tmp_path / "cib.xml"
-    path.write_text(LIVE)
+    path.write_bytes(write(with_hosts(etree.fromstring(LIVE))))
     monkeypatch.setitem(process.ENVIRONMENT, "CIB_file", str(path))
     return path
 
@@ -190,51 +193,109 @@ def test_streams_that_are_closed_or_full(repository, file, words, streams, code)
     assert ("not everything could be written: No space left" in done.stderr) == (code == 3)
 
 
-def test_load_says_what_it_touches_and_loads(here, file, cluster):
-    code, out, err = here("load", file)
-    assert (code, out) == (0, "Loaded.\n")
-    assert err.startswith("cluster backstay-lab: adds fence-n1, fence-n2, fence-n3, libvirtd-clone, db1, ")
-    assert len(etree.parse(str(cluster)).findall(".//resources/*")) == 10
-    assert here("load", file) == (0, "Nothing was loaded.\n", "cluster backstay-lab: changes nothing\n")
+@pytest.fixture
+def loaded(here, file, cluster, tmp_path):
+    """The cluster after the example was loaded into it."""
+    assert here("plan", file, "--out", tmp_path / "plan")[0] == 0
+    cluster.write_text(planned.read((tmp_path / "plan").read_bytes(), "plan").after)
+    return cluster
+
+
+def test_a_plan_says_what_it_touches_and_changes_nothing(here, file, cluster):
+    before = cluster.read_bytes()
+    code, out, _ = here("plan", "--output", "json", file)
+    added = {one["name"] for one in json.loads(out)["changes"] if one["verb"] == ADDED}
+    assert (code, {"fence-n1", "libvirtd-clone", "db1", "mail2"} <= added) == (0, True)
+    assert cluster.read_bytes() == before
+
+
+def test_what_is_loaded_already_is_not_loaded_again(here, file, loaded):
+    assert len(etree.parse(str(loaded)).findall(".//resources/*")) == 10
+    before = loaded.read_bytes()
+    code, out, err = here("apply", file)
+    assert (code, out, err) == (0, "Nothing was loaded.\n", "cluster backstay-lab: nothing changes.\n")
+    assert loaded.read_bytes() == before
     code, out, _ = here("validate")
     assert (code, out.partition(":")[0]) == (0, "the live configuration is a good CIB")
 
 
-def test_a_dry_run_loads_nothing(here, file, cluster):
-    before = cluster.read_bytes()
-    code, out, _ = here("load", "--dry-run", "--output", "json", file)
-    said = json.loads(out)
-    assert (code, said["loaded"], len(said["added"])) == (0, False, 10)
-    assert cluster.read_bytes() == before
-
-
-def test_what_is_no_longer_described_is_removed_only_on_request(here, file, cluster, tmp_path):
-    here("load", file)
-    before = cluster.read_bytes()
+def test_what_is_no_longer_described_is_removed_only_on_request(here, file, loaded, tmp_path):
+    before = loaded.read_bytes()
     fewer = tmp_path / "fewer.yaml"
     fewer.write_text(file.read_text().partition("  mail2:")[0])
-    code, out, err = here("load", fewer)
+    code, out, err = here("apply", "--yes", fewer)
     assert (code, out) == (4, "")
     assert "no longer has mail2" in err
+    assert loaded.read_bytes() == before
+
+
+def test_nothing_is_loaded_when_nobody_can_be_asked(here, file, cluster, monkeypatch):
+    before = cluster.read_bytes()
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    code, _, err = here("apply", file)
+    assert code == 4
+    assert "add --yes in scripts" in err
     assert cluster.read_bytes() == before
-    assert here("load", "--remove", fewer)[0] == 0
-    assert etree.parse(str(cluster)).find(".//primitive[@id='mail2']") is None
 
 
 def test_another_cluster_is_refused(here, file, cluster, tmp_path):
+    before = cluster.read_bytes()
     other = tmp_path / "other.yaml"
     other.write_text(file.read_text().replace("name: backstay-lab", "name: elsewhere"))
-    code, _, err = here("load", other)
+    code, _, err = here("apply", "--yes", other)
     assert code == 4
     assert "for the cluster elsewhere, this one is backstay-lab" in err
-    assert cluster.read_text() == LIVE
+    assert cluster.read_bytes() == before
 
 
 def test_a_configuration_that_would_be_invalid_is_not_loaded(here, file, cluster, tmp_path):
+    before = cluster.read_bytes()
     place = tmp_path / "mine"
     place.mkdir()
     (place / "fencing.xml").write_text("<configuration/>")
-    code, _, err = here("load", "--templates", place, file)
+    code, _, err = here("apply", "--yes", "--templates", place, file)
     assert code == 1
-    assert "the configuration would not be valid" in err
-    assert Path(cluster).read_text() == LIVE
+    assert "the configuration that would be loaded is not valid" in err
+    assert cluster.read_bytes() == before
+
+
+def test_a_chosen_schema_stands_in_the_cib_and_is_checked(backstay, file, repository):
+    for name in ("pacemaker-3.9", "pacemaker-3.0"):
+        done = backstay("render", file, "--validate-with", name)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert etree.fromstring(done.stdout.encode()).get("validate-with") == name
+        assert backstay("validate", file, "--validate-with", name).returncode == 0
+    # The role names of OCF 1.1 came with 3.7.
+    wide = repository / "examples" / "two-sites.yaml"
+    done = backstay("render", wide, "--validate-with", "pacemaker-3.6")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the schema pacemaker-3.6 does not take it: " in done.stderr
+    done = backstay("validate", wide, "--validate-with", "pacemaker-3.6")
+    assert done.returncode == 1
+    assert "[pacemaker-3.6]" in done.stdout
+
+
+@pytest.mark.parametrize("verb", ["render", "validate"])
+def test_a_schema_that_nobody_has_is_no_schema(backstay, file, verb):
+    done = backstay(verb, file, "--validate-with", "pacemaker-3.77")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no schema `pacemaker-3.77` (did you mean pacemaker-3.7?)" in done.stderr
+
+
+def test_a_live_configuration_is_asked_whether_it_fits_a_newer_schema(here, loaded):
+    before = loaded.read_bytes()
+    code, out, _ = here("validate", "--validate-with", "pacemaker-3.8")
+    assert (code, "neither the schema pacemaker-3.8 nor" in out) == (0, True)
+    assert loaded.read_bytes() == before
+
+
+def test_what_holds_a_whole_live_cib_is_readable_by_its_owner_alone(here, file, cluster, tmp_path):
+    """Somebody's fence device may have its password in it."""
+    assert here("plan", file, "--out", tmp_path / "plan")[0] == 0
+    words = ("--template", "libvirtd", "--into", cluster, "-o", tmp_path / "after.xml")
+    assert here("render", *words)[0] == 0
+    assert here("render", file, "-o", tmp_path / "described.xml")[0] == 0
+    modes = {
+        name: oct((tmp_path / name).stat().st_mode & 0o777) for name in ("plan", "after.xml", "described.xml")
+    }
+    assert modes == {"plan": "0o600", "after.xml": "0o600", "described.xml": "0o644"}

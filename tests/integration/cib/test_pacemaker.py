@@ -9,8 +9,9 @@ import pytest
 from lxml import etree
 
 from backstay.cib import schema
+from backstay.cib.difference import differences
 from backstay.cib.document import calm, parse, write
-from backstay.cib.merge import changes, merge
+from backstay.cib.merge import merge
 from backstay.cib.render import render
 from backstay.errors import CannotAsk, Refused
 from backstay.host.pacemaker import Pacemaker
@@ -114,7 +115,7 @@ def test_a_description_is_loaded_in_one_transaction(cluster, example, shipped):
     assert pacemaker.replace(EMPTY, etree.tostring(new)) is True
     loaded = etree.parse(str(path)).getroot()
     assert (loaded.get("epoch"), loaded.get("validate-with")) == ("6", "pacemaker-3.9")
-    assert not changes(new, loaded)
+    assert not differences(new, loaded)
     assert next(child.get("id") for child in loaded.find("configuration/resources")) == "hand"
     assert schema.check(loaded) == ()
 

@@ -63,6 +63,7 @@ def test_a_failed_libvirtd_restarts_alone(simulator, steady):
         ("libvirtd", "stop", "n1"),
         ("libvirtd", "start", "n1"),
         ("libvirtd", "monitor=5000", "n1"),
+        ("libvirtd", "monitor=60000", "n1"),
     ]
 
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from lxml import etree
 
-from backstay.cib.merge import changes, check_cluster, merge
+from backstay.cib.difference import ADDED, CHANGED, REMOVED, Detail, differences
+from backstay.cib.merge import check_cluster, merge
 from backstay.cib.render import render
 from backstay.cib.templates import Templates
 from backstay.cloud.parse import read
@@ -106,13 +107,13 @@ def test_a_property_that_is_no_longer_rendered_goes(loaded, rendered):
 
 def test_a_second_merge_changes_nothing(loaded, rendered):
     assert text(merge(loaded, rendered)) == text(loaded)
-    assert not changes(loaded, merge(loaded, rendered))
+    assert not differences(loaded, merge(loaded, rendered))
 
 
 def test_comments_never_get_into_a_live_cib(fresh, example, shipped, loaded):
     explained = merge(fresh, render(example, shipped, explain=True))
     assert not list(explained.iter(etree.Comment))
-    assert not changes(loaded, explained)
+    assert not differences(loaded, explained)
 
 
 def test_what_others_made_stays_in_its_place(fresh, loaded, rendered, example, shipped):
@@ -198,14 +199,17 @@ def test_changes_are_named(loaded, example, shipped):
         replace(example.domains[1], name="db3"),
     )
     new = merge(loaded, render(replace(example, domains=domains), shipped))
-    change = changes(loaded, new)
-    assert (change.added, change.changed, change.removed) == (("db3",), ("db1",), ("db2",))
-    assert change.others == 8  # colocation, two orders and a preference, of the one and of the other
+    change = differences(loaded, new)
+    domains_changed = {(one.verb, one.name) for one in change if one.kind == "domain"}
+    assert domains_changed == {(ADDED, "db3"), (CHANGED, "db1"), (REMOVED, "db2")}
+    # colocation, two orders and a preference, of the one and of the other
+    assert len(change) == len(domains_changed) + 8
 
 
 def test_a_property_that_somebody_set_otherwise_is_named(fresh, rendered):
-    change = changes(fresh, merge(fresh, rendered))
-    assert change.properties == ("stonith-enabled from false to true",)
+    change = differences(fresh, merge(fresh, rendered))
+    (found,) = (one for one in change if one.kind == "property" and one.verb == CHANGED)
+    assert (found.name, found.details) == ("stonith-enabled", (Detail("value", "false", "true"),))
 
 
 def test_a_tag_of_somebody_else_may_name_what_is_backstays(loaded, rendered):
@@ -248,3 +252,29 @@ def test_missing_sections_are_made(rendered):
     new = merge(bare, rendered)
     assert [child.tag for child in new.find("configuration")] == ["crm_config", "resources", "constraints"]
     assert [child.tag for child in new] == ["configuration", "status"]
+
+
+SIZED = """<cib validate-with="pacemaker-3.7"><configuration><crm_config/><nodes>
+<node id="1" uname="n1"><utilization id="backstay-u-n1"><nvpair id="backstay-v-n1" name="memory" value="8"/></utilization></node>
+<node id="2" uname="n2"><utilization id="backstay-u-n2"><nvpair id="backstay-v-n2" name="memory" value="8"/></utilization></node>
+<node id="r3" uname="r3" type="remote"><utilization id="backstay-u-r3"/></node>
+</nodes><resources/><constraints/></configuration></cib>"""
+KNOWN = """<cib validate-with="pacemaker-3.9"><configuration><crm_config/><nodes>
+<node id="17" uname="n1"><instance_attributes id="nodes-1"><nvpair id="x" name="standby" value="on"/></instance_attributes>
+<utilization id="backstay-u-n1"><nvpair id="backstay-v-n1" name="memory" value="4"/></utilization></node>
+<node id="9" uname="n9"><utilization id="backstay-u-n9"/><utilization id="by-hand"/></node>
+</nodes><resources/><constraints/></configuration><status/></cib>"""
+
+
+def test_what_backstay_says_of_hosts_is_set_and_all_else_of_them_stays():
+    new = merge(etree.fromstring(KNOWN), etree.fromstring(SIZED))
+    nodes = {node.get("uname"): node for node in new.iterfind("configuration/nodes/node")}
+    # A full member that never joined is left out: it would be fenced.
+    assert list(nodes) == ["n1", "n9", "r3"]
+    assert nodes["n1"].get("id") == "17"
+    assert [child.get("id") for child in nodes["n1"]] == ["nodes-1", "backstay-u-n1"]
+    assert nodes["n1"].find("utilization/nvpair").get("value") == "8"
+    assert [child.get("id") for child in nodes["n9"]] == ["by-hand"]
+    assert nodes["r3"].get("type") == "remote"
+    again = merge(new, etree.fromstring(SIZED))
+    assert etree.tostring(again) == etree.tostring(new)

@@ -115,7 +115,7 @@ def test_a_domain_gets_what_the_agent_needs(example, shipped):
         "priority": "10",
         "resource-stickiness": "1000",
         "migration-threshold": "3",
-        "failure-timeout": "10min",
+        "failure-timeout": "600s",
     }
     assert attributes(cib, "db1", "utilization") == {"memory": "128", "vcpus": "1"}
     assert operations(cib, "db1") == {
@@ -155,11 +155,12 @@ def test_a_domain_follows_libvirtd_by_two_one_way_orders(example, shipped):
 
 def test_libvirtd_never_fences_and_restarts_alone(example, shipped):
     cib = render(example, shipped)
-    assert operations(cib, "libvirtd")["monitor"] == {
-        "interval": "5s",
-        "timeout": "30s",
-        "on-fail": "restart",
-    }
+    often, deeply = cib.findall(".//primitive[@id='libvirtd']/operations/op[@name='monitor']")
+    assert [(op.get("interval"), op.get("timeout"), op.get("on-fail")) for op in (often, deeply)] == [
+        ("5s", "30s", "restart"),
+        ("60s", "60s", "restart"),
+    ]
+    assert deeply.find("instance_attributes/nvpair[@name='OCF_CHECK_LEVEL']").get("value") == "10"
     assert operations(cib, "libvirtd")["stop"]["on-fail"] == "ignore"
     assert cib.find(".//clone/meta_attributes/nvpair[@name='interleave']").get("value") == "true"
 

@@ -56,8 +56,14 @@ def test_a_description_becomes_typed_data_in_the_order_of_the_file():
     cloud = parse(GOOD.encode(), "c.yaml")
     assert cloud.cluster == Cluster("demo")
     assert cloud.hosts == (
-        Host("n1", "10.0.0.1", Bmc("10.0.1.1", "fencer", PurePosixPath("/etc/pw"), None)),
-        Host("n2", "n2.example.org", Bmc("bmc2.example.org", "fencer", None, PurePosixPath("/usr/bin/pw"))),
+        Host("n1", "10.0.0.1", Bmc("10.0.1.1", "fencer", PurePosixPath("/etc/pw"), None), ("10.0.0.1",), 1),
+        Host(
+            "n2",
+            "n2.example.org",
+            Bmc("bmc2.example.org", "fencer", None, PurePosixPath("/usr/bin/pw")),
+            ("n2.example.org",),
+            2,
+        ),
     )
     assert cloud.domains == (Domain("web1", PurePosixPath("/srv/web1.xml"), 2**30, 2),)
 
@@ -108,7 +114,8 @@ def test_everything_that_has_a_default_can_be_said():
         ("cluster:", "clusters:", "1:1: found a cloud description without `cluster`, expected the key `cluster`"),
         ("  web1:", "  web1: {}\n  web1:", "11:3: found the key `web1` again, expected each key once (first in line 10)"),
         ("    vcpus: 2", "    vcpu: 2", "13:5: found the key `vcpu` in the domain `web1`, expected one of config, uuid, memory, "
-         "vcpus, importance, prefers, live_migration, start_timeout, stop_timeout, migrate_timeout (did you mean `vcpus`?)"),
+         "vcpus, disks, hypervisor, storage, drbd, importance, prefers, after, live_migration and 16 more "
+         "(did you mean `vcpus`?)"),
         ("    vcpus: 2\n", "", "11:5: found the domain `web1` without `vcpus`, expected the key `vcpus`"),
         # shapes
         ("cluster: {name: demo}", "cluster: demo", "1:10: found text for `cluster`, expected a mapping with keys"),
@@ -132,7 +139,7 @@ def test_everything_that_has_a_default_can_be_said():
         ("username: fencer,", "username: fencer, cipher: 0,", "5:56: found `0` for `cipher`, expected a whole number from 1 to 17"),
         ("bmc2.example.org", "fe80::1%eth0", "8:20: found `fe80::1%eth0` for `address`, expected an IP address or a DNS name"),
         ("name: demo", "name: demo, hypervisor: 'qemu+ssh://n2/system'",
-         "1:35: found `qemu+ssh://n2/system` for `hypervisor`, expected one of qemu:///system, qemu:///session (did you mean `qemu:///system`?)"),
+         "1:35: found `qemu+ssh://n2/system` for `hypervisor`, expected one of qemu:///system, qemu:///session, lxc:///system (did you mean `qemu:///system`?)"),
         ("    memory: 1 GiB", "    memory: 9 KiB", "12:13: found `9 KiB` for `memory`, expected a size such as `512 MiB` or `4 GiB`"),
         ("    vcpus: 2", "    vcpus: 2\n    stop_timeout: 19s", "14:19: found `19s` for `stop_timeout`, "
          "expected a time such as `30s`, `2 min` or `500 ms` of at least 20s"),
@@ -173,6 +180,56 @@ def test_everything_that_has_a_default_can_be_said():
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_its_place(old, new, said):
     assert said in problems(changed(old, new))
+
+
+PIN = "ab" * 32
+REDFISH = "{protocol: redfish, address: 10.0.1.1, username: fencer-of-the-cluster, password_file: /etc/pw"
+OLD_BMC = "{address: 10.0.1.1, username: fencer, password_file: /etc/pw}"
+
+
+def test_a_bmc_with_redfish():
+    more = f", system: node-1, tls_ca: /etc/ca.pem, tls_fingerprint: [{PIN}, 'SHA256:{PIN}']}}"
+    bmc = parse(changed(OLD_BMC, REDFISH + more).encode(), "c.yaml").hosts[0].bmc
+    assert (bmc.protocol, bmc.port, bmc.system) == ("redfish", 443, "/redfish/v1/Systems/node-1")
+    assert (bmc.tls_ca, bmc.tls_fingerprints) == (PurePosixPath("/etc/ca.pem"), (":".join(["AB"] * 32),) * 2)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (", cipher: 3}", "found the key `cipher` in the BMC of n1, expected `protocol: ipmi`"),
+        (", privilege: operator}", "found the key `privilege` in the BMC of n1, expected `protocol: ipmi`"),
+        (", password: pw}", "found the key `password` in the BMC of n1, expected `password_file:"),
+        (", tls_fingerprint: abcd}", "found `abcd` for `tls_fingerprint`, expected a SHA-256 fingerprint"),
+        (
+            ", system: a/b}",
+            "found `a/b` for `system`, expected the id of a system, or its path below /redfish/",
+        ),
+        (", system: /redfish/../x}", "found `/redfish/../x` for `system`"),
+        (", system: //elsewhere/redfish/}", "found `//elsewhere/redfish/` for `system`"),
+        (", tls_ca: ca.pem}", "found `ca.pem` for `tls_ca`"),
+    ],
+)
+def test_what_is_wrong_with_a_bmc_with_redfish(more, said):
+    assert said in "\n".join(problems(changed(OLD_BMC, REDFISH + more)))
+
+
+def test_keys_of_redfish_mean_nothing_with_ipmi_and_names_with_colons_nothing_with_redfish():
+    assert "expected `protocol: redfish`" in "".join(
+        problems(changed("username: fencer,", "username: f, system: x,"))
+    )
+    assert "without blanks and colons" in "".join(
+        problems(changed(OLD_BMC, REDFISH.replace("fencer-", "a:") + "}"))
+    )
+
+
+def test_two_systems_of_one_service_are_two_bmcs():
+    both = changed(OLD_BMC, REDFISH + ", system: '1'}").replace(
+        "{address: bmc2.example.org, username: fencer, password_script: /usr/bin/pw}",
+        REDFISH + ", system: '2'}",
+    )
+    assert [host.bmc.system[-1] for host in parse(both.encode(), "c.yaml").hosts] == ["1", "2"]
+    assert "an address of its own" in "".join(problems(both.replace("system: '2'", "system: '1'")))
 
 
 def test_two_ports_of_one_address_are_two_bmcs():

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A plan as a file: what was live when it was made, what shall become live, and what was foreseen.
+
+Decides the format. A plan holds both configurations whole, so that applying it later asks nothing and guesses nothing:
+it is refused when the live configuration is no longer the one that it began with. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from backstay.errors import BadInput
+from backstay.plan.prediction import Prediction
+from backstay.plan.transition import Step
+
+FORMAT = "backstay-plan-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`before` and `after` are CIB documents; `cluster` is the name of the cluster, empty when it has none."""
+
+    cluster: str
+    before: str
+    after: str
+    prediction: Prediction
+
+
+def write(plan: Plan) -> bytes:
+    """The plan as a file's content (JSON, the same bytes for the same plan)."""
+    foreseen = plan.prediction
+    content = {
+        "format": FORMAT,
+        "cluster": plan.cluster,
+        "steps": [asdict(step) for step in foreseen.steps],
+        "anyway": [asdict(step) for step in foreseen.anyway],
+        "stranded": list(foreseen.stranded),
+        "guests": sorted(foreseen.guests),
+        "harmless": sorted(foreseen.harmless),
+        "before": plan.before,
+        "after": plan.after,
+    }
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def is_plan(data: bytes) -> bool:
+    """Whether a file's content looks like a plan (a cloud description is YAML with keys of its own)."""
+    return data.lstrip().startswith(b"{") and FORMAT.partition("-1")[0].encode() in data[:200]
+
+
+def read(data: bytes, name: str) -> Plan:
+    """The plan in a file's content; BadInput, naming the file, when it is none."""
+    try:
+        content = json.loads(data)
+        if content["format"] != FORMAT:
+            raise BadInput(
+                f"{name} is a plan of the format {content['format']}, this Backstay reads {FORMAT}",
+                hint="make it again with backstay plan",
+            )
+        prediction = Prediction(
+            steps=tuple(Step(**step) for step in content["steps"]),
+            anyway=tuple(Step(**step) for step in content["anyway"]),
+            stranded=tuple(content["stranded"]),
+            guests=frozenset(content["guests"]),
+            harmless=frozenset(content["harmless"]),
+        )
+        return Plan(content["cluster"], str(content["before"]), str(content["after"]), prediction)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{name} is not a plan: {error}", hint="make it again with backstay plan") from error

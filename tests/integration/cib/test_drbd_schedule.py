@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What Pacemaker's own scheduler does with a domain on DRBD, and with one on storage that is mounted on every host.
+
+These are the promises of the comments in domain-drbd.xml and domain.xml.
+"""
+
+from __future__ import annotations
+
+import pytest
+from lxml import etree
+
+from backstay.cib.alone import add, render_alone
+from backstay.cib.document import write
+from tests.integration.cib.conftest import with_hosts
+
+HOSTS = ("n1", "n2", "n3")
+EMPTY = b"""<cib epoch="1" num_updates="0" admin_epoch="0" validate-with="pacemaker-3.7"><configuration><crm_config/>
+<nodes/><resources/><constraints/></configuration><status/></cib>"""
+
+
+def the_cluster(shipped, **web1):
+    """A CIB with a domain on DRBD of n1 and n2, and another one on a share."""
+    cib = with_hosts(etree.fromstring(EMPTY), HOSTS)
+    parts = [
+        ("properties", {}),
+        *(
+            ("fencing", {"host": h, "address": f"bmc-{h}", "username": "u", "password_file": "/p"})
+            for h in HOSTS
+        ),
+        ("libvirtd", {}),
+        ("nfs", {"name": "vmstore", "server": "nas", "export": "/x", "directory": "/srv/vm"}),
+        (
+            "domain-drbd",
+            {"name": "web1", "config": "/w", "drbd_resource": "web1", "drbd_hosts": "n1,n2", "prefers": "n1"}
+            | web1,
+        ),
+        ("domain", {"name": "web2", "config": "/v", "needs": "vmstore-clone", "prefers": "n1"}),
+    ]
+    for name, given in parts:
+        cib = add(cib, render_alone(shipped, name, given))
+    for number, host in ((1, "n1"), (2, "n2")):
+        # What the agent says of a disk that is up to date: without it nothing is promoted.
+        state = cib.find(f"status/node_state[@uname='{host}']")
+        attributes = etree.SubElement(state, "transient_attributes", id=str(number))
+        pairs = etree.SubElement(attributes, "instance_attributes", id=f"status-{number}")
+        score = "master-drbd-web1"  # as LINBIT calls it
+        etree.SubElement(pairs, "nvpair", id=f"m-{number}", name=score, value="10000")
+    return cib
+
+
+@pytest.fixture
+def settle(simulator, shipped, tmp_path):
+    """`settle(...)` makes a CIB file in which everything runs, and nothing is left to do."""
+
+    def make(**web1):
+        path = tmp_path / "empty.xml"
+        path.write_bytes(write(the_cluster(shipped, **web1)))
+        settled = simulator.run(path, name="steady.xml").cib
+        for name in ("again.xml", "once-more.xml"):
+            settled = simulator.run(settled, name=name).cib
+        assert simulator.run(settled, name="quiet.xml").summary == set()
+        return settled
+
+    return make
+
+
+def edited(path, change):
+    """The CIB file `path` after `change(root)`."""
+    tree = etree.parse(str(path))
+    change(tree.getroot())
+    tree.write(str(path))
+    return path
+
+
+def standby(host):
+    """A change that drains a host."""
+
+    def change(root):
+        node = root.find(f"configuration/nodes/node[@uname='{host}']")
+        attributes = etree.SubElement(node, "instance_attributes", id=f"nodes-{host}")
+        etree.SubElement(attributes, "nvpair", id=f"standby-{host}", name="standby", value="on")
+
+    return change
+
+
+def switch(name, value):
+    """A change of a switch of web1, as an admin does it."""
+
+    def change(root):
+        resource = root.find("configuration/resources/primitive[@id='web1']")
+        holder = etree.SubElement(resource, "meta_attributes", id="web1-meta_attributes")
+        etree.SubElement(holder, "nvpair", id=f"web1-{name}", name=name, value=value)
+
+    return change
+
+
+def test_both_sides_are_promoted_and_the_domain_runs_on_one(settle, running):
+    where = running(settle())
+    assert where["web1"] == {"n1"}
+    assert where["drbd-web1"] == {"n1", "n2"}
+
+
+def test_a_drain_moves_the_domain_alive_and_demotes_only_then(settle, simulator):
+    transition = simulator.run(edited(settle(), standby("n1")))
+    assert transition.about("web1", "web2") == {("Migrate", "web1"), ("Migrate", "web2")}
+    here = [(name, action) for name, action, host in transition.executed if host == "n1"]
+    assert here.index(("web1", "migrate_to")) < here.index(("web1", "stop"))
+    assert here.index(("web1", "stop")) < here.index(("drbd-web1", "demote"))
+    assert here.index(("drbd-web1", "demote")) < here.index(("drbd-web1", "stop"))
+    assert here.index(("web2", "stop")) < here.index(("vmstore", "stop"))
+
+
+def test_a_lost_host_is_fenced_and_the_domain_starts_on_the_other_side(settle, simulator, running):
+    transition = simulator.run(settle(), "--node-fail", "n1")
+    assert ("Fence", "n1") in transition.summary
+    assert ("Move", "web1") in transition.about("web1")
+    assert running(transition.cib)["web1"] == {"n2"}
+
+
+def test_a_domain_that_may_not_move_alive_has_one_promoted_side(settle, simulator):
+    transition = simulator.run(edited(settle(live_migration="no"), standby("n1")), name="a.xml")
+    verbs = {verb for verb, _ in transition.about("web1")}
+    assert "Migrate" not in verbs
+    here = [(name, action) for name, action, host in transition.executed if host == "n1"]
+    assert here.index(("web1", "stop")) < here.index(("drbd-web1", "demote"))
+
+
+def test_an_unmanaged_domain_on_a_drained_host_stops_nobody_else(settle, simulator):
+    path = edited(edited(settle(), switch("is-managed", "false")), standby("n1"))
+    transition = simulator.run(path)
+    assert transition.about("web2") == {("Migrate", "web2")}
+    assert not {(name, action) for name, action, _ in transition.executed if name == "drbd-web1"} & {
+        ("drbd-web1", "demote"),
+        ("drbd-web1", "stop"),
+    }
+
+
+def test_without_quorum_nothing_is_stopped_or_demoted(settle, simulator):
+    path = edited(settle(), lambda root: root.set("have-quorum", "0"))
+    assert not {verb for verb, _ in simulator.run(path).summary} & {"Stop", "Demote", "Move", "Fence"}
+
+
+def test_an_orderly_stop_of_the_disk_stops_the_domain_first(settle, simulator):
+    def stop(root):
+        clone = root.find("configuration/resources/clone[@id='drbd-web1-clone']")
+        holder = etree.SubElement(clone, "meta_attributes", id="drbd-meta_attributes")
+        etree.SubElement(holder, "nvpair", id="drbd-target", name="target-role", value="Stopped")
+
+    transition = simulator.run(edited(settle(), stop))
+    assert ("Stop", "web1") in transition.about("web1")
+    here = [(name, action) for name, action, host in transition.executed if host == "n1"]
+    assert here.index(("web1", "stop")) < here.index(("drbd-web1", "demote"))
+
+
+def test_a_share_that_was_unmounted_under_a_guest_takes_the_guest_along(settle, simulator):
+    transition = simulator.run(settle(), "-i", "vmstore_monitor_20000@n1=7")
+    here = [(name, action) for name, action, host in transition.executed if host == "n1"]
+    assert here.index(("web2", "stop")) < here.index(("vmstore", "start"))
+    assert transition.about("web1") == set()

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A directory of files as one description."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstay.cloud.parse import parse_files, read
+from backstay.cloud.problems import InvalidDescription
+from backstay.errors import BadInput
+
+CLUSTER = b"cluster: {name: demo}\n"
+HOSTS = b"hosts: {n1: {address: 10.0.0.1, bmc: {address: 10.0.1.1, username: f, password_file: /p}}}\n"
+WEB = b"domains:\n  web1: {config: /srv/web1.xml, memory: 1 GiB, vcpus: 1}\n"
+DB = b"domains:\n  db1: {config: /srv/db1.xml, memory: 1 GiB, vcpus: 1}\n"
+
+
+def problems(*files):
+    """What is said about files called a.yaml, b.yaml, ..."""
+    with pytest.raises(InvalidDescription) as caught:
+        parse_files([(f"{name}.yaml", data) for name, data in zip("abcdef", files, strict=False)], "cloud.d")
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_sections_of_several_files_are_joined_in_the_order_of_the_names(tmp_path):
+    for name, data in (
+        ("10.yaml", CLUSTER + HOSTS),
+        ("30-web.yml", WEB),
+        ("20-db.yaml", DB),
+        ("note.txt", b"{"),
+    ):
+        (tmp_path / name).write_bytes(data)
+    assert [domain.name for domain in read(tmp_path).domains] == ["db1", "web1"]
+
+
+def test_a_problem_names_its_file():
+    assert problems(CLUSTER + HOSTS, WEB.replace(b"1 GiB", b"1"), DB.replace(b"vcpus", b"vcpu")) == [
+        "b.yaml:2:41: found `1` for `memory`, expected a size such as `512 MiB` or `4 GiB`",
+        "c.yaml:2:8: found the domain `db1` without `vcpus`, expected the key `vcpus`",
+        "c.yaml:2:46: found the key `vcpu` in the domain `db1`, expected one of config, uuid, memory, vcpus, disks, "
+        "hypervisor, storage, drbd, importance, prefers, after, live_migration and 16 more (did you mean `vcpus`?)",
+    ]
+
+
+def test_a_name_in_two_files_is_reported_with_both_places():
+    assert problems(CLUSTER + HOSTS, WEB, WEB, b"cluster: {name: other}\n") == [
+        "c.yaml:2:3: found the key `web1` again, expected each key once (first in b.yaml line 2)",
+        "d.yaml:1:11: found the key `name` again, expected each key once (first in a.yaml line 1)",
+    ]
+
+
+def test_what_is_shared_by_hosts_of_two_files_is_reported():
+    more = HOSTS.replace(b"n1", b"n2").replace(b"10.0.1.1", b"10.0.1.2")
+    assert problems(CLUSTER + HOSTS, more, WEB) == [
+        "b.yaml:1:23: found `10.0.0.1` for the host `n2`, expected an address of its own (the host `n1` has this one)"
+    ]
+
+
+def test_files_that_cannot_be_read_are_all_that_is_said():
+    said = problems(CLUSTER + HOSTS, b"domains: {{\n", DB, b"x: \xff")
+    assert [line.rpartition(": found")[0] for line in said] == ["b.yaml:1:11", "d.yaml:1:4"]
+
+
+def test_a_list_among_the_files_is_reported():
+    assert problems(CLUSTER + HOSTS, b"- x\n", WEB) == [
+        "b.yaml:1:1: found a list for a cloud description, expected a mapping with keys"
+    ]
+
+
+def test_a_directory_without_a_description_is_bad_input(tmp_path):
+    with pytest.raises(BadInput, match=r"has no \*\.yaml file"):
+        read(tmp_path)
+
+
+def test_what_a_file_that_cannot_be_read_would_have_said_is_not_missed():
+    said = problems(CLUSTER + b"quorum: {\n", HOSTS, DB)
+    assert len(said) == 1
+    assert said[0].startswith("a.yaml:")
