@@ -1,134 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One lab for the whole run: in order before each test, rebuilt when it cannot be, its past kept when a test fails.
-
-BACKSTAY_DEB names the package to test; without it the source tree is installed in the nodes. BACKSTAY_LAB_REUSE=1
-takes a lab that is up already and leaves it up (for working on a test).
-"""
+"""One lab of containers for the whole run, in order before each test (tests/lab/running.py)."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Generator, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from _pytest.runner import runtestprotocol
-from testinfra.backend.base import BaseBackend, CommandResult
-from testinfra.host import Host
 
-from backstay.errors import BackstayError
-from backstay.host.clock import Deadline
-from backstay.lab import cluster, logs, order, power
-from backstay.lab import lab as the_lab
-from backstay.lab.installation import Payload
 from backstay.lab.layout import Layout
-from backstay.lab.node import Node
-from backstay.lab.progress import Progress
+from tests.lab.cloud import Cloud, payload
+from tests.lab.running import (
+    Lab,
+    pytest_runtest_makereport,
+    pytest_runtest_protocol,
+    pytest_terminal_summary,
+    running,
+)
 
-NODES = ("n1", "n2", "n3")
-LAB = pytest.StashKey["Lab"]()
-BLAMED = pytest.StashKey[list[str]]()
-
-
-class NodeBackend(BaseBackend):
-    """testinfra's way into a node."""
-
-    NAME = "backstay-lab"
-
-    def __init__(self, node: Node) -> None:
-        super().__init__(node.name)
-        self.node = node
-
-    def run(self, command: str, *args: str, **_: Any) -> CommandResult:
-        """Run a shell command in the node; `args` are quoted into it."""
-        done = self.node.run(self.get_command(command, *args), timeout=120)
-        return self.result(
-            done.returncode, self.encode(command), self.encode(done.stdout), self.encode(done.stderr)
-        )
-
-
-class Lab:
-    """The lab as a test sees it."""
-
-    def __init__(self, layout: Layout, payload: Payload) -> None:
-        self.layout = layout
-        self.payload = payload
-        self.wanted = ""
-
-    def node(self, name: str) -> Node:
-        """A node by its name."""
-        return Node(self.layout, name)
-
-    @property
-    def nodes(self) -> tuple[Node, ...]:
-        """All nodes."""
-        return tuple(map(self.node, NODES))
-
-    def host(self, name: str) -> Host:
-        """A node for testinfra: `lab.host("n1").service("corosync").is_running`."""
-        return Host(NodeBackend(self.node(name)))
-
-    def ask(self) -> cluster.State:
-        """What the cluster says now."""
-        return cluster.ask(self.layout)
-
-    def wait_for(self, wanted: cluster.Predicate, seconds: float, what: str) -> cluster.State:
-        """Wait until the cluster is as wanted."""
-        return cluster.wait_for(self.layout, wanted, Deadline(seconds), what)
-
-    def cut(self, name: str) -> None:
-        """Cut a node's power behind everybody's back."""
-        power.cut(self.layout, name)
-
-    def boot(self, name: str) -> None:
-        """Switch a node on."""
-        power.boot(self.layout, name)
-
-    def build(self) -> None:
-        """A new lab in place of whatever is there."""
-        the_lab.down(self.layout, Progress())
-        the_lab.up(self.layout, len(NODES), self.payload, Progress())
-        self.wanted = order.configuration_of(self.node(NODES[0]))
-
-    def put_in_order(self) -> None:
-        """Ready for the next test; rebuilt when nothing else helps."""
-        found = order.findings(self.layout, NODES)
-        if found and self.wanted:
-            say(f"putting the lab in order: {'; '.join(found)}")
-            found = order.restore(self.layout, NODES, self.wanted)
-        if found:
-            say(f"rebuilding the lab: {'; '.join(found)}")
-            self.build()
-
-
-def say(text: str) -> None:
-    """Tell whoever waits, captured or not."""
-    print(f"\n[lab] {text}", file=sys.__stderr__, flush=True)
-
-
-def payload() -> Payload:
-    """What is installed in the nodes."""
-    deb = os.environ.get("BACKSTAY_DEB")
-    return Payload(deb=Path(deb).absolute()) if deb else Payload(source=Path(__file__).parent.parent.parent)
+__all__ = ["pytest_runtest_makereport", "pytest_runtest_protocol", "pytest_terminal_summary"]
 
 
 @pytest.fixture(scope="session")
 def running_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """The one lab of this run."""
-    lab = Lab(Layout.from_environment(), payload())
-    reuse = os.environ.get("BACKSTAY_LAB_REUSE") == "1"
-    if not (reuse and lab.layout.names()):
-        the_lab.up(lab.layout, len(NODES), lab.payload, Progress(sys.__stderr__ or sys.stderr))
-    lab.wanted = order.configuration_of(lab.node(NODES[0]))
-    request.config.stash[LAB] = lab
-    try:
+    with running(request.config, Lab(Layout.from_environment(), payload())) as lab:
         yield lab
-    finally:
-        if not reuse:
-            the_lab.down(lab.layout, Progress())
 
 
 @pytest.fixture
@@ -138,46 +35,22 @@ def lab(running_lab: Lab) -> Lab:
     return running_lab
 
 
+@pytest.fixture(scope="session")
+def furnished(running_lab: Lab) -> Cloud:
+    """The one cloud of this run: its guests take half a minute to boot."""
+    return Cloud(running_lab)
+
+
+@pytest.fixture
+def cloud(furnished: Cloud) -> Cloud:
+    """A cloud in which all is well."""
+    furnished.put_in_order()
+    return furnished
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here needs the lab."""
+    """Everything here needs the lab; the tests of the bare lab come first, before a cluster has managed its libvirtd."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.lab)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep the lab's past when a test failed, and say where."""
-    report = yield
-    lab = item.config.stash.get(LAB, None)
-    if report.failed and lab and report.when != "teardown":
-        try:
-            report.sections.append(("lab", f"journals, CIB, consoles: {logs.collect(lab.layout)}"))
-        except (BackstayError, OSError) as error:
-            report.sections.append(("lab", f"its past could not be collected: {error}"))
-    return report
-
-
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-    """Run a test; once more when it failed and the lab itself is to blame (a starved machine, a dead BMC)."""
-    begin = datetime.now(UTC)
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    lab = item.config.stash.get(LAB, None)
-    blamed = order.blame(lab.layout, begin) if lab and any(report.failed for report in reports) else ()
-    if blamed and hasattr(item, "_initrequest"):
-        said = f"{item.nodeid} is repeated once, the lab is to blame: {'; '.join(blamed)}"
-        item.config.stash.setdefault(BLAMED, []).append(said)
-        say(said)
-        item._initrequest()
-        reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    for report in reports:
-        item.ihook.pytest_runtest_logreport(report=report)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    return True
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say which tests were repeated: a repeat is never silent."""
-    for said in config.stash.get(BLAMED, []):
-        terminalreporter.write_line(said, yellow=True)
+    items.sort(key=lambda item: not item.path.name.startswith(("test_lab", "test_libvirtd")))

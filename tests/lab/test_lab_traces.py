@@ -19,13 +19,14 @@ import pytest
 
 from backstay.errors import CannotAsk, Refused
 from backstay.host.clock import Deadline, until
-from backstay.lab import circumstances, mounts, network, power
+from backstay.lab import circumstances, kinds, mounts, network, power
 from backstay.lab import lab as the_lab
 from backstay.lab.layout import Layout
 from backstay.lab.node import Node
 from backstay.lab.progress import Progress
 
 UP_SECONDS = 150.0
+NEEDS = kinds.named(kinds.CONTAINER).needs()
 
 
 def lines(*argv: str) -> set[str]:
@@ -82,7 +83,7 @@ def start(repository: Path) -> subprocess.Popen[str]:
 STAGES: dict[str, Callable[[Layout], bool]] = {
     "network": lambda layout: network.owner() == str(layout.directory),
     "first node": lambda layout: "n1" in layout.names() and power.is_on(layout, "n1"),
-    "all nodes": lambda layout: len(layout.names()) == 3 and power.leader(layout, "n3") is not None,
+    "all nodes": lambda layout: len(layout.names()) == 3 and Node(layout, "n3").leader() is not None,
 }
 
 
@@ -120,9 +121,9 @@ def test_a_second_lab_is_refused_and_the_first_lives(layout: Layout, repository:
     running = start(repository)
     reach("first node", layout)
     with pytest.raises(Refused, match=f"a lab is there already, in {layout.directory}"):
-        circumstances.check(layout)
+        circumstances.check(layout, NEEDS, 3)
     with pytest.raises(Refused, match=f"a lab is there already, in {layout.directory}"):
-        circumstances.check(Layout(Path("/var/lib/backstay-another"), layout.cache))
+        circumstances.check(Layout(Path("/var/lib/backstay-another"), layout.cache), NEEDS, 3)
     assert power.is_on(layout, "n1")
     running.send_signal(signal.SIGINT)
     running.communicate(timeout=60)
@@ -135,7 +136,7 @@ def test_addresses_in_use_are_refused(layout: Layout) -> None:
         with pytest.raises(
             CannotAsk, match=r"10\.77\.0\.0/24, which the lab needs, are in use here: .*bktaken"
         ):
-            circumstances.check(layout)
+            circumstances.check(layout, NEEDS, 3)
     finally:
         lines("ip", "link", "del", "bktaken")
 

@@ -10,37 +10,38 @@ import errno
 import os
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from backstay.errors import CannotAsk, Refused
 from backstay.host.process import run
 from backstay.lab import network, overlay
+from backstay.lab.kinds import Needs
 from backstay.lab.layout import BMC_PORT, BRIDGE, SUBNET, Layout
 from backstay.lab.wording import myself
 
 GIB = 1 << 30
-NEEDED_MEMORY = 4 * GIB
 NEEDED_DISK = 4 * GIB
 TOOLS = {
     "mmdebstrap": "mmdebstrap",
-    "systemd-nspawn": "systemd-container",
     "ip": "iproute2",
     "mount": "mount",
-    "nsenter": "util-linux",
     "setpriv": "util-linux",
     "unshare": "util-linux",
     "chroot": "coreutils",
     "journalctl": "systemd",
     "ipmitool": "ipmitool",
 }
-DEVICES = ("/dev/fuse", "/dev/net/tun")
 
 
-def check(layout: Layout) -> None:
-    """Raise CannotAsk or Refused with the first thing that is in the way."""
+def check(layout: Layout, needs: Needs, count: int) -> None:
+    """Raise CannotAsk or Refused with the first thing that is in the way of `count` nodes that need this."""
+    _root(layout)
+    _tools({**TOOLS, **needs.tools})
+    _devices(needs.devices)
+    _memory(needs.memory + count * needs.memory_each)
     checks: tuple[Callable[[Layout], None], ...] = (
-        _root, _tools, _devices, _namespaces, _no_other_lab, _directory, _memory, _disk, _plain_disk, _addresses, _ports
+        _namespaces, _no_other_lab, _directory, _disk, _plain_disk, _addresses, _ports
     )  # fmt: skip
     for look in checks:
         look(layout)
@@ -63,16 +64,16 @@ def _root(_: Layout) -> None:
         )
 
 
-def _tools(_: Layout) -> None:
-    for tool, package in TOOLS.items():
+def _tools(tools: Mapping[str, str]) -> None:
+    for tool, package in tools.items():
         if not shutil.which(tool, path="/usr/sbin:/usr/bin:/sbin:/bin"):
             raise CannotAsk(
                 f"the lab needs {tool}, which is not installed", hint=f"apt-get install {package}"
             )
 
 
-def _devices(_: Layout) -> None:
-    for device in DEVICES:
+def _devices(devices: Sequence[str]) -> None:
+    for device in devices:
         if not Path(device).exists():
             raise CannotAsk(f"the lab needs {device}, which this machine does not have")
 
@@ -112,11 +113,11 @@ def _directory(layout: Layout) -> None:
         )
 
 
-def _memory(_: Layout) -> None:
+def _memory(needed: int) -> None:
     fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     available = int(fields["MemAvailable"].split()[0]) * 1024
-    if available < NEEDED_MEMORY:
-        raise CannotAsk(f"the lab needs {_gib(NEEDED_MEMORY)} of memory, {_gib(available)} are available")
+    if available < needed:
+        raise CannotAsk(f"the lab needs {_gib(needed)} of memory, {_gib(available)} are available")
 
 
 def _disk(layout: Layout) -> None:

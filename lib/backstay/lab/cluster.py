@@ -14,6 +14,7 @@ from lxml import etree
 
 from backstay.errors import CannotAsk
 from backstay.host.clock import Deadline, NotYet, until
+from backstay.lab import kinds
 from backstay.lab.layout import Layout
 from backstay.lab.node import Node
 
@@ -205,15 +206,6 @@ def _refusal(text: str) -> str:
     return "" if status is None else str(status.get("message") or "")
 
 
-def load(node: Node, description: str, timeout: float = 120.0) -> None:
-    """Load a cloud description (YAML text) as an admin would: `backstay load` on a host of the cluster.
-
-    Raises CannotAsk with what `backstay load` said when it refuses.
-    """
-    node.write(DESCRIPTION, description, 0o600)
-    node.check(["backstay", "load", DESCRIPTION], timeout)
-
-
 def replace(node: Node, xml: str, scope: str = "configuration") -> None:
     """Put a section of the CIB in place as it is (for tests of configurations that are not Backstay's)."""
     node.check(["cibadmin", "--replace", "--scope", scope, "--xml-pipe"], 60.0, xml)
@@ -242,9 +234,12 @@ def wait_for(
     deadline: Deadline,
     what: str,
     tell: Callable[[str], None] = lambda _: None,
-    every: float = 0.3,
+    every: float = 0.0,
 ) -> State:
-    """Ask until the cluster is as wanted. TimedOut names `what` and what was last seen."""
+    """Ask until the cluster is as wanted. TimedOut names `what` and what was last seen.
+
+    `every` is in seconds; 0.0 is what nodes of this kind stand without being slowed down by it.
+    """
 
     def look() -> State:
         try:
@@ -258,7 +253,7 @@ def wait_for(
             raise NotYet(f"{missing} ({state.summary()}, seen from {state.seen_from})")
         return state
 
-    return until(look, deadline, every, what)
+    return until(look, deadline, every or kinds.of(layout).pace, what)
 
 
 def running(names: Iterable[str]) -> Predicate:

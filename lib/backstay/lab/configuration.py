@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a lab node has that Debian's packages do not bring: the cluster's configuration and a container's needs.
+"""What a lab node has that Debian's packages do not bring: the cluster's configuration and what a kind of node needs.
 
 Decides their content; `write` alone touches a disk.
 """
@@ -16,19 +16,21 @@ from backstay.errors import CannotAsk
 from backstay.lab.layout import GATEWAY, Layout
 
 CLUSTER = "backstay-lab"
-TOKEN_MS = 3000
 PASSWORD_FILE = "/etc/backstay/bmc.password"
 UNITS = "/etc/systemd/system"
 
-# What a container has no use for, and what would act behind the lab's back (timers, autostart of guests).
-MASKED = (
+# What would act behind the lab's back (timers, autostart of guests), and what no node has a use for.
+MASKED = tuple(
     "ModemManager.service apparmor.service apt-daily-upgrade.timer apt-daily.timer blk-availability.service "
     "console-getty.service dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer getty.target "
     "libvirt-guests.service logd.service logrotate.timer machines.target openipmi.service polkit.service "
-    "proc-sys-fs-binfmt_misc.automount sys-kernel-debug.mount systemd-binfmt.service systemd-firstboot.service "
-    "systemd-modules-load.service systemd-pstore.service systemd-resolved.service systemd-timesyncd.service "
-    "systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udevd.service systemd-udev-trigger.service"
-).split()
+    "proc-sys-fs-binfmt_misc.automount ssh.service sys-kernel-debug.mount systemd-binfmt.service "
+    "systemd-firstboot.service systemd-pstore.service systemd-resolved.service systemd-timesyncd.service".split()
+)
+HARDWARE = tuple(
+    "systemd-modules-load.service systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udevd.service "
+    "systemd-udev-trigger.service".split()
+)
 ENABLED = {
     "corosync.service": "multi-user.target",
     "pacemaker.service": "multi-user.target",
@@ -66,6 +68,16 @@ PACEMAKER = """\
 PCMK_debug=no
 PCMK_logfile=/var/log/pacemaker/pacemaker.log
 """
+CONF, AUTHKEY = "/etc/corosync/corosync.conf", "/etc/corosync/authkey"
+CIB_FILE = "/var/lib/pacemaker/cib/cib.xml"
+OF_A_MEMBER = (
+    CONF,
+    AUTHKEY,
+    CIB_FILE,
+    *(f"{UNITS}/{ENABLED[unit]}.wants/{unit}" for unit in ("corosync.service", "pacemaker.service")),
+)
+"""What a node has that belongs to the cluster."""
+
 # Nobody can be DC before the first nodes are up, so the 20 s of waiting for one are waited for nothing.
 CIB = """\
 <cib admin_epoch="0" epoch="1" num_updates="0" validate-with="pacemaker-3.9"><configuration>
@@ -93,28 +105,67 @@ class Link:
     target: str
 
 
-Entry = File | Link
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A file that a package brought and a node does not have."""
+
+    path: str
 
 
-def common(layout: Layout, names: Sequence[str], authkey: bytes, password: str) -> tuple[Entry, ...]:
-    """What all nodes have in common."""
+Entry = File | Link | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What nodes of one kind have in common: Corosync's token time in milliseconds, the units that are masked.
+
+    `on_demand` are units that packages start at boot, and these nodes when somebody needs them.
+    """
+
+    token: int
+    masked: tuple[str, ...]
+    on_demand: tuple[str, ...] = ()
+
+
+CONTAINER_TRAITS = Traits(3000, MASKED + HARDWARE)
+# Serial-getty would take the console from the log; the others did their work when the root was built, and cost an
+# emulated processor half a minute of each boot.
+NEEDLESS = tuple(
+    "serial-getty@ttyS0.service systemd-sysusers.service systemd-update-utmp.service "
+    "systemd-update-utmp-runlevel.service systemd-user-sessions.service".split()
+)
+# Under software emulation a node may be held up for seconds.
+VM_TRAITS = Traits(10000, (*MASKED, *NEEDLESS), ("libvirtd.service",))
+
+
+def common(
+    layout: Layout,
+    names: Sequence[str],
+    authkey: bytes,
+    password: str,
+    spare: Sequence[str] = (),
+    traits: Traits = CONTAINER_TRAITS,
+) -> tuple[Entry, ...]:
+    """What all nodes have in common; those in `spare` are known by name and no members."""
+    members = [name for name in names if name not in spare]
     files = (
-        File("/etc/corosync/corosync.conf", corosync(layout, names)),
-        File("/etc/corosync/authkey", authkey, 0o400),
+        File(CONF, corosync(layout, members, traits.token)),
+        File(AUTHKEY, authkey, 0o400),
         File(PASSWORD_FILE, password, 0o600),
         File("/etc/hosts", hosts(layout, names)),
         File("/etc/libvirt/qemu.conf", QEMU, 0o600),
         File("/etc/libvirt/libvirtd.conf", LIBVIRTD),
         File("/etc/default/pacemaker", PACEMAKER),
-        File("/var/lib/pacemaker/cib/cib.xml", CIB, 0o600, "hacluster"),
+        File(CIB_FILE, CIB, 0o600, "hacluster"),
         File("/etc/systemd/journald.conf.d/lab.conf", JOURNALD),
         File("/etc/systemd/system.conf.d/lab.conf", SYSTEMD),
     )
-    masked = tuple(Link(f"{UNITS}/{unit}", "/dev/null") for unit in MASKED)
+    masked = tuple(Link(f"{UNITS}/{unit}", "/dev/null") for unit in traits.masked)
     enabled = tuple(
         Link(f"{UNITS}/{by}.wants/{unit}", f"/lib/systemd/system/{unit}") for unit, by in ENABLED.items()
     )
-    return files + masked + enabled
+    on_demand = tuple(Absent(f"{UNITS}/multi-user.target.wants/{unit}") for unit in traits.on_demand)
+    return files + masked + enabled + on_demand
 
 
 def own(name: str) -> tuple[Entry, ...]:
@@ -132,7 +183,7 @@ def hosts(layout: Layout, names: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def corosync(layout: Layout, names: Sequence[str]) -> str:
+def corosync(layout: Layout, names: Sequence[str], token: int = CONTAINER_TRAITS.token) -> str:
     """corosync.conf(5): knet with encryption; a pair of nodes needs votequorum's two_node."""
     members = "".join(
         f"  node {{\n    ring0_addr: {layout.node(name).address}\n    name: {name}\n"
@@ -142,7 +193,7 @@ def corosync(layout: Layout, names: Sequence[str]) -> str:
     pair = "  two_node: 1\n" if len(names) == 2 else ""
     return (
         f"totem {{\n  version: 2\n  cluster_name: {CLUSTER}\n  transport: knet\n"
-        f"  crypto_cipher: aes256\n  crypto_hash: sha256\n  token: {TOKEN_MS}\n}}\n"
+        f"  crypto_cipher: aes256\n  crypto_hash: sha256\n  token: {token}\n}}\n"
         f"nodelist {{\n{members}}}\n"
         f"quorum {{\n  provider: corosync_votequorum\n{pair}}}\n"
         "logging {\n  to_logfile: yes\n  logfile: /var/log/corosync/corosync.log\n"
@@ -156,6 +207,8 @@ def write(root: Path, entries: Sequence[Entry]) -> None:
         target = root / entry.path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
+        if isinstance(entry, Absent):
+            continue
         if isinstance(entry, Link):
             target.symlink_to(entry.target)
             continue

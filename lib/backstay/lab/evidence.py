@@ -54,6 +54,8 @@ def _parse(layout: Layout, name: str, testimony: Testimony) -> tuple[actions.Dee
     except OSError as error:
         raise CannotAsk(f"Pacemaker's log of {name} cannot be read: {error}") from error
     if not texts:
+        if layout.node(name).spare.exists():
+            return ()
         raise CannotAsk(f"{name} has no {current}, so nobody knows what the cluster did there")
     lines = [line for text in texts for line in text.splitlines()]
     return actions.parse_log(lines, near=near, offset=testimony.offset)

@@ -14,6 +14,9 @@ from backstay.lab.actions import Deed, Fencing
 FENCE = "fence"
 """The operation of a fencing; its subject is the host that is fenced."""
 
+RELOAD = "reload-agent"
+"""The operation with which a resource takes over changed parameters."""
+
 DEVICES = "fence-*"
 """The resources of the fence devices: where their monitor runs is of no consequence, so a fencing may move them."""
 
@@ -53,9 +56,14 @@ class Expected:
     """All that the cluster has reason to do. Each method gives a wider expectation; NOTHING is where one begins."""
 
     permits: tuple[Permit, ...] = ()
+    silent: frozenset[str] = frozenset()
 
     def _and(self, permits: Iterable[Permit]) -> Expected:
-        return Expected((*self.permits, *permits))
+        return Expected((*self.permits, *permits), self.silent)
+
+    def silencing(self, guests: Iterable[str]) -> Expected:
+        """The fault itself silences these guests, and the cluster can do nothing about that."""
+        return Expected(self.permits, self.silent | frozenset(guests))
 
     def starting(self, resources: Iterable[str]) -> Expected:
         """Each of these has to start once, wherever."""
@@ -101,14 +109,25 @@ class Expected:
             for operation in ("start", "stop")
         )
 
+    def reloading(self, resource: str, host: str, most: int = 1) -> Expected:
+        """A resource has to take over changed parameters while it runs there; a guest does not fall silent by that."""
+        return self._and([Permit(RELOAD, resource, host, most=most)])
+
     def fencing(self, hosts: Iterable[str]) -> Expected:
         """Each of these hosts has to be fenced once; their devices' monitors may move."""
-        moving = (Permit(operation, DEVICES, most=None, needed=False) for operation in ("start", "stop"))
-        return self._and((*(Permit(FENCE, host) for host in hosts), *moving))
+        return self._and(Permit(FENCE, host) for host in hosts).watching_elsewhere()
+
+    def watching_elsewhere(self) -> Expected:
+        """The monitors of the fence devices may move, as they do when their host leaves."""
+        return self._and(
+            Permit(operation, DEVICES, most=None, needed=False) for operation in ("start", "stop")
+        )
 
     def touches(self, resource: str) -> bool:
-        """Whether the resource may be stopped, started or moved, or its host fenced: whether it may fall silent."""
-        return any(permit.subject == resource for permit in self.permits)
+        """Whether the resource may fall silent: it may be stopped, started or moved, or the fault does that to it."""
+        return resource in self.silent or any(
+            permit.subject == resource and permit.operation != RELOAD for permit in self.permits
+        )
 
     def needless(self, deeds: Sequence[Deed]) -> tuple[Deed, ...]:
         """The deeds that there was no reason for: not mentioned, or more often than needed."""

@@ -22,7 +22,8 @@ from backstay.lab.stage import Stage, all_well, wait
 RUNNING_SECONDS = 300.0
 """Six guests under software emulation speak about 30 s after the configuration was loaded, on two cores."""
 
-LOAD_SECONDS = 60.0
+LOAD_SECONDS = 420.0
+SETTLE_SECONDS = 300
 EXAMPLE = "three-hosts.yaml"
 EXAMPLES = (Path(__file__).resolve().parents[3] / "examples", Path("/usr/share/doc/backstay/examples"))
 TODAYS_AGENTS = Path(__file__).parent / "data" / "todays-agents"
@@ -41,18 +42,21 @@ def example() -> str:
     )
 
 
-def furnish(layout: Layout, progress: Progress, *, todays_agents: bool = False) -> Stage:
+def furnish(
+    layout: Layout, progress: Progress, *, todays_agents: bool = False, description: str = ""
+) -> Stage:
     """Furnish the cluster that is up, and return when every guest speaks.
 
+    `description` is the text of another one than the example that the lab runs.
     `todays_agents` loads the same description with VirtualDomain, systemd:libvirtd and fence_ipmilan instead.
     Raises CannotAsk when a step fails, TimedOut's sentence included when guests stay silent.
     """
-    text = example()
+    text = description or example()
     cloud = parse(text.encode(), EXAMPLE)
     stage = stage_of(layout, cloud)
     progress.step(f"making {len(cloud.domains)} guests; starting the witness that hears them")
     guest.prepare(layout, cloud.domains)
-    witness.start(layout, stage.hosts())
+    witness.start(layout, layout.names())
     load(Node(layout, stage.hosts()[0]), text, progress, todays_agents=todays_agents)
     progress.step(f"waiting until {len(cloud.domains)} guests run")
     problem = wait(stage, all_well, RUNNING_SECONDS, "every guest to speak", progress.still)
@@ -82,7 +86,7 @@ def stage_of(layout: Layout, cloud: Cloud) -> Stage:
 
 
 def load(node: Node, text: str, progress: Progress, *, todays_agents: bool) -> None:
-    """Let the node's own Backstay render, validate and load a description, saying what each step said."""
+    """Let the node's own Backstay render, validate and apply a description, saying what each step said."""
     node.write(DESCRIPTION, text)
     if todays_agents:
         for template in sorted(TODAYS_AGENTS.glob("*.xml")):
@@ -90,7 +94,7 @@ def load(node: Node, text: str, progress: Progress, *, todays_agents: bool) -> N
     for command in (
         f"backstay render {DESCRIPTION} -o {CIB}",
         f"backstay validate {CIB}",
-        f"backstay load {DESCRIPTION}",
+        f"backstay apply --yes --wait {SETTLE_SECONDS} {DESCRIPTION}",
     ):
         progress.step(f"{node.name}# {command}")
         node.check(command, timeout=LOAD_SECONDS)

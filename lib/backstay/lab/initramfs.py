@@ -68,13 +68,15 @@ def build(busybox: bytes, modules: Mapping[str, bytes]) -> bytes:
     `modules` maps a path of `MODULES` to the module's bytes; KeyError when one is missing.
     """
     directories = [Entry(name, stat.S_IFDIR | 0o755) for name in ("bin", "dev", "modules", "proc", "sys")]
-    links = [Entry(f"bin/{applet}", stat.S_IFLNK | 0o777, b"busybox") for applet in APPLETS]
-    files = [
-        Entry("init", stat.S_IFREG | 0o755, init_script().encode()),
-        Entry("bin/busybox", stat.S_IFREG | 0o755, busybox),
-    ]
+    init = Entry("init", stat.S_IFREG | 0o755, init_script().encode())
     kernel = [
         Entry(f"modules/{path.rpartition('/')[2]}.ko", stat.S_IFREG | 0o644, modules[path])
         for path in MODULES
     ]
-    return archive([*directories, *files, *links, *kernel])
+    return archive([*directories, init, *programs(busybox, APPLETS), *kernel])
+
+
+def programs(busybox: bytes, applets: Iterable[str]) -> list[Entry]:
+    """Busybox, and a link for each of its programs."""
+    links = [Entry(f"bin/{applet}", stat.S_IFLNK | 0o777, b"busybox") for applet in applets]
+    return [Entry("bin/busybox", stat.S_IFREG | 0o755, busybox), *links]

@@ -25,12 +25,12 @@ from backstay.lab import (
     configuration,
     fuse,
     installation,
+    kinds,
     mounts,
     network,
     overlay,
     power,
     processes,
-    root,
 )
 from backstay.lab.bmc import node as bmc
 from backstay.lab.installation import Payload
@@ -39,28 +39,36 @@ from backstay.lab.layout import LOST_AND_FOUND, Layout, node_names
 from backstay.lab.node import Node
 from backstay.lab.progress import Progress
 
-FORMING_SECONDS = 180.0
 ENDING_SECONDS = 30.0
 LOCK = Path("/run/backstay-lab.lock")  # held while a lab is built, whatever its directory
 UP = "up"  # the record of the process that builds the lab
 
 
-def up(layout: Layout, count: int, payload: Payload, progress: Progress) -> tuple[Node, ...]:
-    """Build, boot and form a cluster of `count` nodes; returns when all are online.
+def up(
+    layout: Layout,
+    count: int,
+    payload: Payload,
+    progress: Progress,
+    spare: int = 0,
+    kind: str = kinds.CONTAINER,
+) -> tuple[Node, ...]:
+    """Build, boot and form a cluster of `count` nodes of one kind; returns when all are online.
 
-    Raises CannotAsk or Refused before anything was touched when the machine cannot carry it; whatever is raised
-    later (Interrupted too), the machine is as before.
+    `spare` more are booted that belong to no cluster. Raises CannotAsk or Refused before anything was touched when the
+    machine cannot carry it; whatever is raised later (Interrupted too), the machine is as before.
     """
-    names = node_names(count)
+    names = node_names(count + spare)
+    made_of = kinds.named(kind)
     installation.check(payload)
-    circumstances.check(layout)
+    circumstances.check(layout, made_of.needs(), len(names))
     with _alone(), interruptible(), ExitStack() as unfinished:
-        circumstances.check(layout)  # again: another lab may have come up just before this one was alone
-        root.ensure(layout, progress)
+        # Again: another lab may have come up just before this one was alone.
+        circumstances.check(layout, made_of.needs(), len(names))
+        made_of.ensure(layout, progress)
         unfinished.callback(_abandon, layout, progress)
         _sign(layout)
-        _make(layout, names, payload, progress)
-        _boot(layout, names, progress)
+        _make(layout, names, names[count:], made_of, payload, progress)
+        _boot(layout, names[:count], names[count:], made_of, progress)
         processes.forget(layout, UP)
         unfinished.pop_all()
     return nodes(layout)
@@ -101,11 +109,19 @@ def nodes(layout: Layout) -> tuple[Node, ...]:
     return tuple(Node(layout, name) for name in names)
 
 
-def _make(layout: Layout, names: Sequence[str], payload: Payload, progress: Progress) -> None:
+def _make(
+    layout: Layout,
+    names: Sequence[str],
+    spare: Sequence[str],
+    kind: kinds.Kind,
+    payload: Payload,
+    progress: Progress,
+) -> None:
     """Everything but power: directories, network, the common layer, each node's disk, the BMCs."""
     progress.step(f"making {len(names)} nodes with {payload.describe()}")
     layout.directory.mkdir(parents=True, exist_ok=True)
     layout.directory.chmod(0o755)
+    layout.kind.write_text(f"{kind.name}\n", encoding="ascii")
     for name in names:
         for place in (layout.node(name).upper, layout.node(name).witness, layout.node(name).bmc):
             place.mkdir(parents=True, exist_ok=True)
@@ -115,17 +131,22 @@ def _make(layout: Layout, names: Sequence[str], payload: Payload, progress: Prog
     password = secrets.token_hex(8)
     layout.password.touch(mode=0o600)
     layout.password.write_text(password)
-    _lay(layout, payload, configuration.common(layout, names, secrets.token_bytes(256), password))
+    key = secrets.token_bytes(256)
+    _lay(layout, payload, configuration.common(layout, names, key, password, spare, kind.traits))
     for name in names:
-        configuration.write(layout.node(name).upper, configuration.own(name))
+        own = (*configuration.own(name), *kind.own(layout, layout.node(name)))
+        configuration.write(layout.node(name).upper, own)
         bmc.start(layout, name)
-    layout.facts.write_text(json.dumps({"nodes": list(names), "backstay": payload.describe()}) + "\n")
+    for name in spare:
+        _set_apart(layout, name)
+    facts = {"nodes": list(names), "kind": kind.name, "backstay": payload.describe()}
+    layout.facts.write_text(json.dumps(facts) + "\n")
 
 
 def _lay(layout: Layout, payload: Payload, entries: Sequence[configuration.Entry]) -> None:
     """Make the layer between Debian's root and the nodes' own: installed once, seen by all."""
     point = layout.layer / "root"
-    overlay.mount([root.path(layout)], layout.layer / "upper", layout.layer / "work", point)
+    overlay.mount(kinds.of(layout).lower(layout), layout.layer / "upper", layout.layer / "work", point)
     try:
         installation.install(payload, point)
         configuration.write(point, entries)
@@ -133,13 +154,24 @@ def _lay(layout: Layout, payload: Payload, entries: Sequence[configuration.Entry
         mounts.unmount(point)
 
 
-def _boot(layout: Layout, names: Sequence[str], progress: Progress) -> None:
+def _set_apart(layout: Layout, name: str) -> None:
+    """Take what makes a node a member off its disk: a machine with Debian's packages on it, and no more."""
+    node = layout.node(name)
+    node.spare.touch()
+    power.insert_disk(layout, node)
+    for path in configuration.OF_A_MEMBER:
+        (node.root / path.lstrip("/")).unlink(missing_ok=True)
+
+
+def _boot(
+    layout: Layout, names: Sequence[str], spare: Sequence[str], kind: kinds.Kind, progress: Progress
+) -> None:
     progress.step("switching the nodes on")
-    for name in names:
+    for name in (*names, *spare):
         power.boot(layout, name)
     progress.step("waiting for the cluster to form")
     cluster.wait_for(
-        layout, cluster.all_online(names), Deadline(FORMING_SECONDS), "all nodes online", progress.still
+        layout, cluster.all_online(names), Deadline(kind.forming), "all nodes online", progress.still
     )
     progress.step(f"{', '.join(names)} are a cluster")
 

@@ -17,6 +17,8 @@ DIRECTORY = Path("/var/lib/backstay-lab")
 CACHE = Path("/var/cache/backstay")
 BRIDGE = "bklab"
 SUBNET = "10.77.0"
+SECOND_BRIDGE = "bklab-2"
+SECOND_SUBNET = "10.77.1"
 GATEWAY = f"{SUBNET}.1"
 PREFIX = 24
 BMC_PORT = 623
@@ -62,9 +64,29 @@ class NodeLayout:
         return self.directory / "console.log"
 
     @property
+    def spare(self) -> Path:
+        """A mark: the node was made without a cluster."""
+        return self.directory / "spare"
+
+    @property
     def bmc(self) -> Path:
         """State, configuration and log of the node's BMC."""
         return self.directory / "bmc"
+
+    @property
+    def channel(self) -> Path:
+        """Of a VM node: the sockets of its agent's ports, and their locks."""
+        return self.directory / "channel"
+
+    @property
+    def monitor(self) -> Path:
+        """Of a VM node: the control socket of its emulator (QMP)."""
+        return self.directory / "qmp"
+
+    @property
+    def disks(self) -> Path:
+        """Of a VM node: its disks besides its root, one file each."""
+        return self.directory / "disks"
 
     @property
     def witness(self) -> Path:
@@ -82,9 +104,24 @@ class NodeLayout:
         return f"bkn{self.number}"
 
     @property
+    def card(self) -> str:
+        """The hardware address of the node's network card: always the same one."""
+        return f"02:77:10:77:00:{self.number:02x}"
+
+    @property
     def address(self) -> str:
         """The node's address on the bridge."""
         return f"{SUBNET}.{10 + self.number}"
+
+    @property
+    def second_interface(self) -> str:
+        """The machine's end of the node's cable to the second network, where a lab has one."""
+        return f"{self.interface}-2"
+
+    @property
+    def second_address(self) -> str:
+        """The node's address in the second network."""
+        return f"{SECOND_SUBNET}.{10 + self.number}"
 
     @property
     def bmc_address(self) -> str:
@@ -135,6 +172,10 @@ class Layout:
         nodes = self.directory / "nodes"
         return tuple(sorted(p.name for p in nodes.iterdir() if p.is_dir())) if nodes.is_dir() else ()
 
+    def members(self) -> tuple[str, ...]:
+        """The nodes that were made as members of the cluster."""
+        return tuple(name for name in self.names() if not self.node(name).spare.exists())
+
     @property
     def processes(self) -> Path:
         """One file for each process that the lab started: pid and start time.
@@ -170,6 +211,11 @@ class Layout:
     def password(self) -> Path:
         """The password of the BMC user `fencer` (0600, no newline); the nodes have a copy."""
         return self.directory / "bmc.password"
+
+    @property
+    def kind(self) -> Path:
+        """What its nodes are made of, in one word (lab/kinds.py)."""
+        return self.directory / "kind"
 
     @property
     def facts(self) -> Path:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from backstay.errors import CannotAsk
-from backstay.host.process import Completed, run
-from backstay.lab import power
+from backstay.host.process import Completed
+from backstay.lab import kinds
+from backstay.lab.kinds import Body
 from backstay.lab.layout import Layout, NodeLayout
 
 PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -38,23 +39,28 @@ class Node:
         """Its root as the machine sees it, on or off; /run and /tmp inside are other file systems."""
         return self.places.root
 
-    def leader(self) -> int | None:
-        """The pid of its PID 1 on the machine; None while it is off."""
-        return power.leader(self.layout, self.name)
+    @property
+    def _body(self) -> Body:
+        return kinds.body(self.layout, self.name)
 
-    def argv(self, command: str | Sequence[str]) -> list[str]:
-        """The argument list that runs a command (a string: a shell's) in the node; CannotAsk while it is off."""
-        leader = self.leader()
-        if leader is None:
-            raise CannotAsk(
-                f"{self.name} is off", hint=f"switch it on through its BMC ({self.places.bmc_address})"
-            )
-        words = ["/bin/bash", "-c", command] if isinstance(command, str) else list(command)
-        return ["nsenter", f"--target={leader}", "--all", "--", *words]
+    def leader(self) -> int | None:
+        """The pid of a container's PID 1 on the machine; None while it is off, and for a VM node always."""
+        return self._body.leader()
+
+    def is_ready(self) -> bool:
+        """Whether a command can be run in it now: it has power, and is far enough with its boot."""
+        return self._body.is_ready()
 
     def run(self, command: str | Sequence[str], timeout: float = 30.0, stdin: str = "") -> Completed:
-        """Run a command in the node to its end; `timeout` in seconds. Raises CannotAsk, ProcessTimedOut."""
-        return run(self.argv(command), timeout=timeout, environment=ENVIRONMENT, stdin=stdin)
+        """Run a command (a string: a shell's) in the node to its end; `timeout` in seconds.
+
+        Raises CannotAsk while it is off or does not answer, ProcessTimedOut.
+        """
+        return self._body.run(_words(command), timeout, ENVIRONMENT, stdin)
+
+    def become(self, command: str | Sequence[str]) -> NoReturn:
+        """Let this process be a command in the node: terminal, signals and exit code are that one's own."""
+        self._body.become(_words(command), ENVIRONMENT | _terminal())
 
     def check(self, command: str | Sequence[str], timeout: float = 30.0, stdin: str = "") -> str:
         """Run a command that has to succeed and return its output; CannotAsk with its last words otherwise."""
@@ -66,23 +72,37 @@ class Node:
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Write a file of the node, on or off. A path below /run or /tmp exists only while the node is on."""
-        target = self._outside(path)
+        target = self._body.path(path)
+        if target is None:
+            script = 'mkdir -p "$(dirname "$1")" && cat >"$1" && chmod "$2" "$1"'
+            self.check(["sh", "-c", script, "sh", path, f"{mode:o}"], stdin=text)
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
         target.chmod(mode)
 
     def read(self, path: str) -> str:
         """Read a file of the node, on or off."""
-        return self._outside(path).read_text()
+        target = self._body.path(path)
+        return self.check(["cat", path]) if target is None else target.read_text()
 
-    def _outside(self, path: str) -> Path:
-        """Through the leader's own root while it is on: the only view that has its temporary file systems."""
-        leader = self.leader()
-        base = Path(f"/proc/{leader}/root") if leader else self.root
-        return base / path.lstrip("/")
+    def pull_cable(self) -> None:
+        """Cut the living node off the network: its card loses the carrier."""
+        self._body.detach()
+
+    def plug_cable(self) -> None:
+        """Connect it again."""
+        self._body.attach()
+
+
+def _words(command: str | Sequence[str]) -> list[str]:
+    return ["/bin/bash", "-c", command] if isinstance(command, str) else list(command)
+
+
+def _terminal() -> dict[str, str]:
+    return {"TERM": os.environ.get("TERM", "dumb")}
 
 
 def become(argv: Sequence[str]) -> NoReturn:
     """Replace this process by another program, so that terminal, signals and exit code are that one's own."""
-    terminal = {"TERM": os.environ.get("TERM", "dumb")}
-    os.execvpe(argv[0], list(argv), ENVIRONMENT | PATH | terminal)
+    os.execvpe(argv[0], list(argv), ENVIRONMENT | PATH | _terminal())

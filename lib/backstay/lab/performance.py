@@ -37,9 +37,12 @@ class Act:
     problem: str
 
 
-def perform(stage: Stage, story: Story, tell: Tell) -> Act:
-    """Carry one story out; returns when the cluster is in order again, or says in `problem` why it is not."""
-    hosts = stage.hosts() if story.everywhere else (stage.busiest(),)
+def perform(stage: Stage, story: Story, tell: Tell, where: str = "") -> Act:
+    """Carry one story out; returns when the cluster is in order again, or says in `problem` why it is not.
+
+    It plays on the host `where`, or on the one with most guests.
+    """
+    hosts = stage.hosts() if story.everywhere else (where or stage.busiest(),)
     scene = Scene(hosts, tuple(guest for host in hosts for guest in stage.guests_on(host)))
     tell(f"{story.title}: {', '.join(hosts)} with {', '.join(scene.guests)}")
     begin = time.monotonic()

@@ -12,7 +12,6 @@ from typing import Any
 from backstay.errors import CannotAsk
 from backstay.lab import cluster, network, power
 from backstay.lab.layout import Layout
-from backstay.lab.node import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def look(layout: Layout) -> Report:
 
 
 def _ask(layout: Layout) -> tuple[cluster.State | None, str]:
-    living = [name for name in layout.names() if Node(layout, name).leader()]
+    living = [name for name in layout.names() if power.is_on(layout, name)]
     if not living:
         return None, "all nodes are off"
     try:

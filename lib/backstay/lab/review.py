@@ -19,7 +19,7 @@ from backstay.lab.faults import ledger
 from backstay.lab.layout import Layout
 from backstay.lab.records import Testimony
 from backstay.lab.stage import FRESH
-from backstay.lab.stories import STORIES, Scene
+from backstay.lab.stories import FURTHER, STORIES, Scene
 
 CALM_SECONDS = 10.0
 """Less than the demo's, so that one that was kept can be judged again."""
@@ -86,7 +86,8 @@ def _groups(injected: Sequence[ledger.Entry]) -> list[list[ledger.Entry]]:
 def _justified(group: Sequence[ledger.Entry], testimony: Testimony, guests: Mapping[str, str]) -> Expected:
     hosts = tuple(entry.host for entry in group)
     everywhere = len(hosts) > 1
-    story = next((s for s in STORIES if s.fault == group[0].fault and s.everywhere == everywhere), None)
+    known = (*STORIES, *FURTHER)
+    story = next((s for s in known if s.fault == group[0].fault and s.everywhere == everywhere), None)
     if story is None:
         return NOTHING
     begin = group[0].at

@@ -25,7 +25,7 @@ PACKAGES = tuple(
     """
     systemd systemd-sysv dbus udev kmod iproute2 iputils-ping procps psmisc less
     pacemaker pacemaker-cli-utils corosync resource-agents fence-agents crmsh ipmitool
-    libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils drbd-utils fuse3
+    libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils drbd-utils fuse3 openssh-server
     python3-libvirt python3-lxml python3-psutil python3-click python3-yaml python3-jinja2 python3-cryptography
     """.split()
 )
@@ -39,13 +39,19 @@ LEFT_OUT = (
     "/usr/lib/python3/dist-packages/botocore/data/*",
     "/usr/lib/udev/hwdb.d/*",
 )
+# The packages pacemaker and pacemaker-remote exclude each other: a node that is to be a remote one exchanges them.
+REMOTE_DEB = "/usr/share/backstay-lab/pacemaker-remote.deb"
+KEPT = (
+    f'chroot "$1" sh -c "mkdir -p {Path(REMOTE_DEB).parent} && cd /tmp && apt-get download pacemaker-remote && '
+    f'mv pacemaker-remote_*.deb {REMOTE_DEB}"'
+)
 # Facts of the building machine that the builder copies.
 FORGOTTEN = ("etc/hostname", "etc/resolv.conf", "etc/apt/sources.list", "etc/apt/apt.conf.d/99mmdebstrap")
 
 
 def path(layout: Layout) -> Path:
     """Where the root of today's package list lies, built or not."""
-    recipe = "\n".join((SUITE, *PACKAGES, *LEFT_OUT, *FORGOTTEN))
+    recipe = "\n".join((SUITE, *PACKAGES, *LEFT_OUT, *FORGOTTEN, KEPT))
     return layout.cache / f"root-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
 
@@ -92,11 +98,13 @@ def _argv(target: Path, mirrors: bool) -> list[str]:
     ]
     argv += ["--dpkgopt=force-unsafe-io", *(f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT)]
     argv += ['--aptopt=Acquire::Retries "5"']
+    argv += [f"--customize-hook={KEPT}"]
     argv += [f"--include={','.join(PACKAGES)}", SUITE, str(target)]
     return argv + ["-"] if mirrors else argv
 
 
-def _machine_sources() -> tuple[str, ...]:
+def machine_sources() -> tuple[str, ...]:
+    """The machine's own sources for Debian's suite; none where it is another system."""
     release = Path("/etc/os-release")
     if not release.exists() or sources.release(release.read_text()).get("VERSION_CODENAME") != SUITE:
         return ()
@@ -108,7 +116,8 @@ def _machine_sources() -> tuple[str, ...]:
     return sources.entries((p.read_text() for p in lists), (p.read_text() for p in stanzas), SUITE)
 
 
-def _apt_settings() -> tuple[str, ...]:
+def apt_settings() -> tuple[str, ...]:
+    """What the machine has set for apt that a build needs as well."""
     if not shutil.which("apt-config"):
         return ()
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, timeout=20, check=False)
@@ -117,9 +126,9 @@ def _apt_settings() -> tuple[str, ...]:
 
 def _build(target: Path, log: Path, progress: Progress) -> None:
     """Run the builder in a session of its own: Ctrl-C reaches it through us, in order, and only once."""
-    mirrors = "\n".join(_machine_sources())
+    mirrors = "\n".join(machine_sources())
     argv = _argv(target, bool(mirrors))
-    argv[5:5] = [f"--aptopt={line}" for line in _apt_settings()]
+    argv[5:5] = [f"--aptopt={line}" for line in apt_settings()]
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TMPDIR": str(log.parent)}
     environment |= {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
     with log.open("w") as output:

@@ -32,8 +32,8 @@ class Stage:
     guests: Mapping[str, str]
 
     def hosts(self) -> tuple[str, ...]:
-        """The hosts of the lab, on or off."""
-        return self.layout.names()
+        """The hosts of the lab's cluster, on or off."""
+        return self.layout.members()
 
     def places(self) -> dict[str, str]:
         """The host that each guest speaks from right now; a silent guest is not in it."""
@@ -54,6 +54,8 @@ class Stage:
 Look = Callable[[Stage], str]
 Tell = Callable[[str], None]
 EVERY = 0.5
+NOT_RUNNING, DEGRADED = 7, 190
+"""A monitor's answers (OCF): it is gone; it runs, and an admin should look."""
 
 
 def everybody_speaks(stage: Stage) -> str:
@@ -98,6 +100,31 @@ def libvirtd_is(hosts: Iterable[str], word: str) -> Look:
         said = cluster.ask(stage.layout).attributes
         found = {host: said.get(host, {}).get(ATTRIBUTE, "-") for host in wanted}
         return ", ".join(f"{host}: {value}" for host, value in found.items() if not value.startswith(word))
+
+    return look
+
+
+def monitor_says(resource: str, code: int, word: str = "") -> Look:
+    """Want the resource's monitor to have answered this code, with this word in its reason, since the last cleanup."""
+
+    def look(stage: Stage) -> str:
+        failures = cluster.ask(stage.layout).failures
+        said = {f.code: f.reason for f in failures if f.action.startswith(f"{resource}_monitor_")}
+        return (
+            ""
+            if code in said and word in said[code]
+            else f"the monitor of {resource} says {said or 'nothing'}"
+        )
+
+    return look
+
+
+def nothing_runs_on(host: str) -> Look:
+    """Want no resource left on `host`, libvirtd included: it has been drained."""
+
+    def look(stage: Stage) -> str:
+        left = [r.name for r in cluster.ask(stage.layout).resources if r.active and host in r.nodes]
+        return f"still on {host}: {' '.join(left)}" if left else ""
 
     return look
 

@@ -12,7 +12,19 @@ from dataclasses import dataclass
 
 from backstay.errors import BadInput
 from backstay.lab.audit import NOTHING, Expected
-from backstay.lab.stage import Look, both, everybody_speaks, libvirtd_answers, libvirtd_is, nobody_speaks_from
+from backstay.lab.faults import libvirtd
+from backstay.lab.stage import (
+    DEGRADED,
+    NOT_RUNNING,
+    Look,
+    both,
+    everybody_speaks,
+    libvirtd_answers,
+    libvirtd_is,
+    monitor_says,
+    nobody_speaks_from,
+    nothing_runs_on,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +124,60 @@ STORIES = (
     Story("cut-off", "a host is cut off, lives on", 4, "cut-network", _elsewhere, _fenced),
 )
 """In the order of the demo."""
+
+
+def _drained(scene: Scene) -> Look:
+    return both(_elsewhere(scene), *(nothing_runs_on(host) for host in scene.hosts))
+
+
+def _moved(scene: Scene) -> Expected:
+    """Each guest moves alive; libvirtd's resource stops and starts; the host's fence devices are watched elsewhere."""
+    moving = NOTHING.restarting("libvirtd", scene.hosts).watching_elsewhere()
+    for host in scene.hosts:
+        moving = moving.migrating(scene.guests, host)
+    return moving
+
+
+def _killed(scene: Scene) -> Expected:
+    return NOTHING.stopping(scene.guests[:1], scene.hosts).starting(scene.guests[:1])
+
+
+def _silenced(scene: Scene) -> Expected:
+    return NOTHING.silencing(scene.guests[:1])
+
+
+def _missed(scene: Scene) -> Look:
+    """The monitor of the first guest finds it gone. That it is silent cannot be waited for: it may last a second."""
+    return both(monitor_says(scene.guests[0], NOT_RUNNING), everybody_speaks)
+
+
+def _reported(word: str) -> Callable[[Scene], Look]:
+    """The monitor of the first guest calls it degraded, for this reason."""
+    return lambda scene: monitor_says(scene.guests[0], DEGRADED, word)
+
+
+FURTHER = (
+    Story(
+        "crash-loop",
+        "libvirtd crashes in a loop",
+        2,
+        "crash-loop-libvirtd",
+        _noticed,
+        _nothing,
+        hold=libvirtd.CRASHES * libvirtd.CRASH_EVERY + 5,
+    ),
+    Story("uninstalled", "libvirtd is uninstalled on one host", 3, "uninstall-libvirtd", _elsewhere, _leave),
+    Story("reboot", "a host is rebooted in order", 5, "reboot", _elsewhere, _moved),
+    Story("drain", "a host is drained", 5, "drain", _drained, _moved),
+    Story("killed", "a guest's emulator is killed", 6, "kill-guest", _missed, _killed),
+    Story(
+        "stopped", "a guest's emulator is stopped", 6, "stop-guest", _reported("signal"), _silenced, hold=12
+    ),
+    Story(
+        "io-error", "a guest's disk takes no writes", 6, "io-error", _reported("ioerror"), _silenced, hold=20
+    ),
+)
+"""Not in the demo: the lab tests perform them, and `backstay lab audit` judges by them what an admin broke by hand."""
 
 
 def choose(names: Sequence[str]) -> tuple[Story, ...]:

@@ -38,7 +38,8 @@ def stalled(tmp_path):
     yield point, switch
     switch.unlink(missing_ok=True)
     subprocess.run(["umount", "--lazy", str(point)], check=True)
-    assert server.wait(PATIENCE) == 0
+    # A private host of another test may have copied the mount into its namespaces, and holds it while it lives.
+    assert server.wait(4 * PATIENCE) == 0
 
 
 def test_it_is_an_ordinary_datastore_while_it_answers(stalled):

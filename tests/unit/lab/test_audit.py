@@ -323,3 +323,31 @@ def test_a_silence_belongs_to_the_fault_that_began_it():
     verdict = Verdict((), (before_the_fault, long, short), 0.5, 2.5)
     assert verdict.during(first) == (before_the_fault, long)
     assert verdict.during(second) == (short,)
+
+
+def test_a_guest_that_the_fault_itself_silences_is_no_finding_and_its_restart_is():
+    heard = steady(WEB, end=40) + steady(WEB, begin=60) + steady(DB, end=40) + steady(DB, begin=60)
+    stopped = Period("stopped", 39.0, 70.0, NOTHING.silencing(["web1"]))
+    verdict = audit(evidence(renumbered(heard), [Action(50.0, "n1", "web1", "start", "ok")]), [stopped], CALM)
+    assert [(each.kind, each.subject) for each in verdict.findings] == [
+        (SILENT, "db1"),
+        (NEEDLESS, "cluster"),
+    ]
+
+
+def renumbered(heard):
+    """The same records with growing numbers, as one boot has them."""
+    counts: dict[str, int] = {}
+    fresh = []
+    for each in sorted(heard, key=lambda one: one.at):
+        number = counts[each.record.uuid] = counts.get(each.record.uuid, -1) + 1
+        fresh.append(replace(each, record=replace(each.record, sequence=number)))
+    return fresh
+
+
+def test_a_fence_device_that_is_watched_elsewhere_is_no_finding_and_a_guest_that_moves_is():
+    leaving = Period("leaving", 30.0, 70.0, NOTHING.watching_elsewhere())
+    deeds = [Action(50.0, "n1", "fence-n3", "stop", "ok"), Action(51.0, "n2", "fence-n3", "start", "ok")]
+    moved = Action(52.0, "n2", "web1", "migrate_to", "ok")
+    verdict = audit(evidence(steady(WEB) + steady(DB), [*deeds, moved]), [leaving], CALM)
+    assert [each.kind for each in verdict.findings] == [NEEDLESS]

@@ -37,7 +37,7 @@ def quiet(monkeypatch: Patch) -> list[str]:
     monkeypatch.setattr(the_lab.cgroups, "remove", lambda: None)
     monkeypatch.setattr(network, "_quietly", lambda argv: ran.append(" ".join(argv)))
     monkeypatch.setattr(network, "_batch", lambda lines, namespace="": ran.extend(lines))
-    monkeypatch.setattr(network, "owner", lambda: None)
+    monkeypatch.setattr(network, "owner", lambda bridge="": None)
     return ran
 
 
@@ -98,7 +98,7 @@ def test_down_that_was_interrupted_can_be_repeated(
 def test_the_network_of_somebody_else_is_left_alone(
     tmp_path: Path, quiet: list[str], monkeypatch: Patch, owner: str
 ) -> None:
-    monkeypatch.setattr(network, "owner", lambda: owner)
+    monkeypatch.setattr(network, "owner", lambda bridge="": owner)
     layout = Layout(tmp_path / "lab", tmp_path / "cache")
     (layout.directory / "nodes/n1").mkdir(parents=True)
     layout.processes.mkdir()
@@ -118,7 +118,7 @@ def test_a_link_to_the_directory_is_followed(tmp_path: Path) -> None:
 
 def test_one_lab_is_built_at_a_time(tmp_path: Path, monkeypatch: Patch) -> None:
     monkeypatch.setattr(the_lab, "LOCK", tmp_path / "lock")
-    monkeypatch.setattr(circumstances, "check", lambda _: None)
+    monkeypatch.setattr(circumstances, "check", lambda *_: None)
     with the_lab.LOCK.open("w") as first:
         fcntl.flock(first, fcntl.LOCK_EX)
         with pytest.raises(Refused, match="just being built"):

@@ -71,6 +71,38 @@ def test_a_greeting_is_answered_unless_the_bmc_is_dead(tmp_path):
     assert machine.handle(GREETING) is None
 
 
+@pytest.mark.parametrize(("nth", "answered"), [("2", "+-+-+-"), ("3", "++-++-"), ("nonsense", "++++++")])
+def test_every_so_manieth_packet_is_lost(tmp_path, nth, answered):
+    machine = bmc(tmp_path)
+    machine.faults.set("loss", nth)
+    assert "".join("+" if machine.handle(GREETING) else "-" for _ in answered) == answered
+
+
+def open_request(tag: int) -> bytes:
+    """Open Session for suite 17 (section 13.17) from a console whose session id is the tag."""
+    algorithms = bytes([0, 0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 8, 4, 0, 0, 0, 2, 0, 0, 8, 1, 0, 0, 0])
+    return packets.plain(packets.OPEN, bytes([tag, 0, 0, 0, tag, 0, 0, 0]) + algorithms)
+
+
+def test_requests_that_were_never_finished_take_no_slot_for_good(tmp_path):
+    machine = bmc(tmp_path, slots=2)
+    statuses = [packets.parse(machine.handle(open_request(tag)) or b"").payload[1] for tag in range(1, 8)]
+    assert statuses == [0] * 7
+
+
+def test_a_changed_password_is_everybodys_and_heals(tmp_path):
+    changed = users.changed(ACCOUNTS, "new")
+    assert {account.password for account in changed.values()} == {b"new"}
+    assert [(a.name, a.role) for a in changed.values()] == [(a.name, a.role) for a in ACCOUNTS.values()]
+    machine = bmc(tmp_path)
+    machine.faults.set("password", "new")
+    machine.handle(open_request(1))
+    assert machine.sessions.accounts["fencer"].password == b"new"
+    machine.faults.clear("password")
+    machine.handle(open_request(2))
+    assert machine.sessions.accounts["fencer"].password == b"fence pass"
+
+
 def test_a_machine_has_its_own_guid_in_every_run():
     assert guid_of("n1") == guid_of("n1") != guid_of("n2")
     assert len(guid_of("n1")) == 16
@@ -156,6 +188,7 @@ STATUS, CONTROL = 1, 2
         (OPERATOR, {"fail-set": "d5"}, chassis_message(STATUS), b"\0\x01\0\0"),
         (OPERATOR, {"fail-get": ""}, chassis_message(STATUS), b"\xff"),
         (OPERATOR, {"ignore-set": ""}, chassis_message(CONTROL, b"\0"), b"\0"),
+        (OPERATOR, {"quick-cycle": ""}, chassis_message(CONTROL, b"\2"), b"\0"),
         (OPERATOR, {"drop-control": ""}, chassis_message(CONTROL, b"\0"), None),
         (OPERATOR, {"busy": ""}, chassis_message(CONTROL, b"\0"), b"\xc0"),
         (OPERATOR, {"busy": "1"}, chassis_message(STATUS), b"\xc0"),
@@ -207,6 +240,15 @@ def wait_for(condition) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.005)
+
+
+def test_an_off_that_is_repeated_does_not_wait_anew():
+    machine = Machine()
+    switch = Switch(machine)
+    for _ in range(10):
+        switch.command(OFF, delay_off=0.3)
+        time.sleep(0.06)
+    assert machine.done
 
 
 def test_off_is_said_when_the_last_process_is_dead():

@@ -12,10 +12,12 @@ import pytest
 
 from backstay.errors import BackstayError, CannotAsk, Refused
 from backstay.host.process import Completed
-from backstay.lab import circumstances
+from backstay.lab import circumstances, kinds
 from backstay.lab.layout import Layout
 
 Patch = pytest.MonkeyPatch
+CONTAINERS = kinds.named(kinds.CONTAINER).needs()
+MACHINES = kinds.named(kinds.VM).needs()
 
 
 def said(look: Callable[[Layout], None], tmp_path: Path) -> BackstayError:
@@ -41,17 +43,19 @@ def test_a_lab_is_roots_alone(monkeypatch: Patch, tmp_path: Path) -> None:
     assert circumstances.the_lab().directory == tmp_path
 
 
-@pytest.mark.parametrize("tool", circumstances.TOOLS)
+@pytest.mark.parametrize("tool", {**circumstances.TOOLS, **CONTAINERS.tools, **MACHINES.tools})
 def test_a_missing_tool_names_its_package(monkeypatch: Patch, tmp_path: Path, tool: str) -> None:
     monkeypatch.setattr(shutil, "which", lambda name, path: None if name == tool else f"/usr/bin/{name}")
-    error = said(circumstances._tools, tmp_path)
+    tools = {**circumstances.TOOLS, **CONTAINERS.tools, **MACHINES.tools}
+    error = said(lambda _: circumstances._tools(tools), tmp_path)
     assert f"needs {tool}," in str(error)
-    assert error.hint == f"apt-get install {circumstances.TOOLS[tool]}"
+    assert error.hint == f"apt-get install {tools[tool]}"
 
 
-def test_a_missing_device(monkeypatch: Patch, tmp_path: Path) -> None:
-    monkeypatch.setattr(circumstances, "DEVICES", (str(tmp_path / "fuse"),))
-    assert "fuse, which this machine does not have" in str(said(circumstances._devices, tmp_path))
+def test_a_missing_device(tmp_path: Path) -> None:
+    devices = (str(tmp_path / "fuse"),)
+    error = said(lambda _: circumstances._devices(devices), tmp_path)
+    assert "fuse, which this machine does not have" in str(error)
 
 
 def test_no_namespaces(monkeypatch: Patch, tmp_path: Path) -> None:
@@ -80,9 +84,21 @@ def test_remains_of_a_lab_are_a_lab(monkeypatch: Patch, tmp_path: Path) -> None:
     assert f"in {tmp_path}/lab" in str(said(circumstances._no_other_lab, tmp_path))
 
 
-def test_too_little_memory(monkeypatch: Patch, tmp_path: Path) -> None:
-    monkeypatch.setattr(circumstances, "NEEDED_MEMORY", 1 << 60)
-    assert "GiB of memory, " in str(said(circumstances._memory, tmp_path))
+def test_too_little_memory(tmp_path: Path) -> None:
+    assert "GiB of memory, " in str(said(lambda _: circumstances._memory(1 << 60), tmp_path))
+
+
+def test_every_virtual_machine_needs_its_memory(monkeypatch: Patch, tmp_path: Path) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda name, path: f"/usr/bin/{name}")
+    asked: list[int] = []
+    monkeypatch.setattr(circumstances, "_devices", lambda _: None)
+    monkeypatch.setattr(circumstances, "_memory", asked.append)
+    monkeypatch.setattr(circumstances, "_namespaces", lambda _: (_ for _ in ()).throw(CannotAsk("enough")))
+    for count in (2, 3):
+        with pytest.raises(CannotAsk, match="enough"):
+            circumstances.check(Layout(tmp_path, tmp_path), MACHINES, count)
+    assert asked[1] - asked[0] == MACHINES.memory_each > 1 << 30
 
 
 def test_too_little_disk(monkeypatch: Patch, tmp_path: Path) -> None:
@@ -120,4 +136,4 @@ def test_the_first_finding_ends_the_check(monkeypatch: Patch, tmp_path: Path) ->
 
     monkeypatch.setattr(circumstances, "_root", refuse)
     with pytest.raises(CannotAsk, match="first"):
-        circumstances.check(Layout(tmp_path, tmp_path))
+        circumstances.check(Layout(tmp_path, tmp_path), CONTAINERS, 3)

@@ -44,6 +44,18 @@ def test_corosync_knows_every_node_once(count: int) -> None:
     assert ("two_node: 1" in text) is (count == 2)
 
 
+def test_a_spare_node_is_known_by_name_and_no_member() -> None:
+    made = configuration.common(LAYOUT, node_names(3), b"k" * 256, "secret", ["n3"])
+    text = {entry.path: entry.content for entry in made if isinstance(entry, File)}
+    assert "10.77.0.13 n3" in str(text["/etc/hosts"])
+    assert "n3" not in str(text["/etc/corosync/corosync.conf"])
+    assert "two_node: 1" in str(text["/etc/corosync/corosync.conf"])
+
+
+def test_what_makes_a_member_is_what_all_nodes_are_given() -> None:
+    assert set(configuration.OF_A_MEMBER) <= set(entries())
+
+
 def test_hosts_names_nodes_and_bmcs() -> None:
     assert configuration.hosts(LAYOUT, ["n1"]).splitlines() == [
         "127.0.0.1 localhost",

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from backstay.lab.cluster import Failure
-from backstay.lab.failures import of
+from backstay.lab.failures import departures, of
 
 
 def test_each_once_and_libvirtd_last():
@@ -20,3 +22,15 @@ def test_each_once_and_libvirtd_last():
 
 def test_none_is_nothing():
     assert of([]) == ()
+
+
+@pytest.mark.parametrize(
+    ("history", "hosts"),
+    [
+        ("", set()),
+        ('<node_state id="3" uname="n3"><lrm id="3"/></node_state>', {"n3"}),
+        ('<xpath-query><node_state uname="n1"/><node_state uname="n3"/></xpath-query>', {"n1", "n3"}),
+    ],
+)
+def test_hosts_that_remember_a_departure(history, hosts):
+    assert departures(history) == hosts

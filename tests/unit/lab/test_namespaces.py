@@ -30,7 +30,7 @@ def machine(monkeypatch, tmp_path):
     monkeypatch.setattr(network, "NAMESPACES", machine.namespaces)
     monkeypatch.setattr(network, "_batch", lambda lines, namespace="": None)
     monkeypatch.setattr(network, "_quietly", lambda argv: None)
-    monkeypatch.setattr(network, "owner", lambda: None)
+    monkeypatch.setattr(network, "owner", lambda bridge="": None)
     monkeypatch.setattr(network.mounts, "is_mounted", lambda place: machine.mounted)
     monkeypatch.setattr(network.mounts, "unmount", machine.unmounted.append)
     return machine

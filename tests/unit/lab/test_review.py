@@ -63,5 +63,11 @@ def test_a_fault_without_a_story_justifies_nothing():
     assert period.expected == NOTHING
 
 
+def test_a_fault_that_the_demo_does_not_have_is_judged_by_its_story_too():
+    (period,) = derive([injected("drain", "n3", 100.0)], speaking(99.0), GUESTS, 300.0)
+    assert period.expected.missing([]) != ()
+    assert period.expected.touches("web1")
+
+
 def test_a_demo_that_was_kept_can_be_judged_again():
     assert review.CALM_SECONDS < demo.CALM_SECONDS

@@ -37,6 +37,13 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--slots", type=int, default=8, help="sessions at once (default: %(default)s)")
     parser.add_argument("--suites", default="3,17", help="cipher suites offered (default: %(default)s)")
+    parser.add_argument(
+        "--kg", type=bytes.fromhex, default=b"", help="its Kg key, hexadecimal (default: none)"
+    )
+    parser.add_argument("--guid", type=bytes.fromhex, default=b"", help="its 16 bytes as they are sent")
+    parser.add_argument(
+        "--leash", action="store_true", help="end when the standard input ends: with its starter"
+    )
     parser.add_argument("--ready", type=Path, help="a file that is written once it listens")
     chosen = parser.parse_args(argv)
     if not chosen.node and not chosen.directory:
@@ -57,6 +64,8 @@ def settings(chosen: argparse.Namespace) -> Settings:
         firmware=FIRMWARE if chosen.node else 0.0,
         slots=chosen.slots,
         suites=tuple(int(number) for number in chosen.suites.split(",")),
+        key=chosen.kg,
+        guid=chosen.guid,
     )
 
 
@@ -69,8 +78,10 @@ def chassis_of(chosen: argparse.Namespace, directory: Path) -> Chassis:
     return NodeChassis(Layout.from_environment(), chosen.node)
 
 
-async def run(configured: Settings, listener: socket.socket, chassis: Chassis, ready: Path | None) -> None:
-    """Serve until SIGTERM or SIGINT."""
+async def run(
+    configured: Settings, listener: socket.socket, chassis: Chassis, ready: Path | None, *, leash: bool
+) -> None:
+    """Serve until SIGTERM or SIGINT, on a leash also until whoever started it is gone."""
 
     def announce(address: str, port: int) -> None:
         sys.stdout.write(f"listening {address} {port}\n")
@@ -83,6 +94,8 @@ async def run(configured: Settings, listener: socket.socket, chassis: Chassis, r
     serving = asyncio.ensure_future(serve(configured, listener, chassis, announce))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    if leash:
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), serving.cancel)
     try:
         await serving
     except asyncio.CancelledError:
@@ -95,7 +108,15 @@ def main(argv: list[str]) -> int:
         chosen = arguments(argv)
         configured = settings(chosen)
         listener = bind(configured.host, configured.address, configured.port)
-        asyncio.run(run(configured, listener, chassis_of(chosen, configured.directory), chosen.ready))
+        asyncio.run(
+            run(
+                configured,
+                listener,
+                chassis_of(chosen, configured.directory),
+                chosen.ready,
+                leash=chosen.leash,
+            )
+        )
     except BackstayError as error:
         sys.stderr.write(f"{error}; {error.hint}\n" if error.hint else f"{error}\n")
         return error.exit_code

@@ -96,6 +96,8 @@ class Switch:
             return False
         if word == "on" and self._powered:
             return True  # on its way already; starting to count again would only make it later
+        if word == "off" and [what for _, what in self._plan] == ["off"]:
+            return True  # likewise: a command that is repeated does not begin to wait anew
         now = time.monotonic()
         steps = {
             "off": [(delay_off, "off")],

@@ -122,11 +122,13 @@ class Commands:
         if faults.spend("busy"):
             return bytes([NODE_BUSY])
         refused = faults.completion("fail-set")
+        if refused is None and operation == chassis.ON:
+            refused = faults.completion("fail-on")
         if refused is not None:
             return bytes([refused])
         if operation in (chassis.CYCLE, chassis.RESET) and not self.switch.is_on():
             return bytes([NOT_NOW])
-        if faults.has("ignore-set"):
+        if faults.has("ignore-set") or (operation == chassis.CYCLE and faults.has("quick-cycle")):
             return OK if operation in chassis.WORDS else bytes([BAD_FIELD])
         delays = {"delay_off": faults.seconds("delay-off"), "delay_on": faults.seconds("delay-on")}
         return OK if self.switch.command(operation, **delays) else bytes([BAD_FIELD])

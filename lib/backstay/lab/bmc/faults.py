@@ -18,13 +18,17 @@ KNOWN: Mapping[str, str] = MappingProxyType(
         "drop": "answers nothing at all, as a BMC without power",
         "drop-session": "sets sessions up, then falls silent",
         "drop-control": "is silent for chassis control only: status and monitor stay green",
+        "loss": "loses every so-manieth packet that it gets (2 is each second one)",
+        "quick-cycle": "cycles so quickly that nobody sees it off",
         "latency": "delays every answer by so many seconds",
         "fail-get": "refuses chassis status with a completion code (hexadecimal, ff if empty)",
         "fail-set": "refuses chassis control with a completion code (hexadecimal, ff if empty)",
+        "fail-on": "refuses to power on, and nothing else, with a completion code (hexadecimal, ff if empty)",
         "ignore-set": "accepts chassis control and does nothing",
         "delay-off": "takes so many seconds to power off",
         "delay-on": "takes so many seconds to power on",
         "busy": "answers the next so many chassis commands with node busy (all of them if empty)",
+        "password": "every account has this password instead of its own",
         "maxsess": "has no session slot left",
     }
 )
@@ -71,6 +75,11 @@ class Faults:
             return max(0.0, float(self.value(name) or 0))
         except ValueError:
             return 0.0
+
+    def count(self, name: str) -> int:
+        """The value of a fault that is a number; 0 when it is not set or no number."""
+        text = self.value(name) or ""
+        return int(text) if text.isdecimal() else 0
 
     def completion(self, name: str) -> int | None:
         """The completion code of a refusing fault, or None when it is not set."""

@@ -21,7 +21,7 @@ STARTING = 10.0  # seconds
 READY = "ready.json"
 USER = "fencer"
 # Two more accounts for tests and demonstrations of refusals; the lab is reachable from its own machine only.
-OTHERS = "admin administrator adminpass\nviewer user viewpass\n"
+OTHERS = "admin administrator adminpass\nfencer2 operator fencepass2\nviewer user viewpass\n"
 
 
 class NodeChassis:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import cast
 
 from backstay.errors import Refused
-from backstay.lab.bmc import packets
+from backstay.lab.bmc import packets, users
 from backstay.lab.bmc.chassis import Chassis, Switch
 from backstay.lab.bmc.commands import Commands
 from backstay.lab.bmc.faults import Faults
@@ -46,6 +46,8 @@ class Settings:
     firmware: float = 0.0  # seconds from power on to boot
     slots: int = 8
     suites: tuple[int, ...] = (3, 17)
+    key: bytes = b""  # Kg; without one the password of the account is in its place
+    guid: bytes = b""  # as it is sent; without one it follows from the host's name
 
     @property
     def faults(self) -> Path:
@@ -65,12 +67,19 @@ class Bmc(asyncio.DatagramProtocol):
         self.journal = Journal(settings.journal, settings.host)
         self.faults = Faults(settings.faults)
         switch = Switch(chassis, self._effect, firmware=settings.firmware)
-        guid = guid_of(settings.host)
+        guid = settings.guid or guid_of(settings.host)
         self.sessions = Sessions(
-            guid, settings.accounts, self._note, slots=settings.slots, offered=settings.suites
+            guid,
+            settings.accounts,
+            self._note,
+            slots=settings.slots,
+            offered=settings.suites,
+            key=settings.key,
         )
         self.commands = Commands(guid, switch, self.faults, self.sessions.offered, self.journal.write)
         self._transport: asyncio.DatagramTransport | None = None
+        self._received = 0
+        self._accounts = settings.accounts
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio when the socket is ready."""
@@ -85,7 +94,9 @@ class Bmc(asyncio.DatagramProtocol):
 
     def handle(self, datagram: bytes) -> bytes | None:
         """The datagram that answers one, or None for silence."""
-        if self.faults.has("drop"):
+        self._received += 1
+        nth = self.faults.count("loss")
+        if self.faults.has("drop") or (nth and self._received % nth == 0):
             return None
         try:
             return self._route(packets.parse(datagram))
@@ -103,6 +114,7 @@ class Bmc(asyncio.DatagramProtocol):
             asked = packets.request(packet.payload)
             answer = self.commands.answer(asked, None)
             return answer and packets.plain(packet.payload_type, packets.response(asked, answer))
+        self.sessions.accounts = users.changed(self._accounts, self.faults.value("password"))
         return self.sessions.set_up(packet, full=self.faults.has("maxsess"))
 
     def _in_session(self, packet: Packet) -> bytes | None:

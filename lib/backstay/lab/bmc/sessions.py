@@ -66,6 +66,7 @@ class Sessions:
         *,
         slots: int = 8,
         offered: tuple[int, ...] = (3, 17),
+        key: bytes = b"",
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.guid = guid
@@ -73,6 +74,7 @@ class Sessions:
         self.note = note
         self.slots = slots
         self.offered = tuple(SUITES[number] for number in offered)
+        self._key = key
         self._now = now
         self._open: dict[bytes, Session] = {}
 
@@ -113,6 +115,7 @@ class Sessions:
         wanted = (asked[12] & 0x3F, asked[20] & 0x3F, asked[28] & 0x3F)
         suite = next((each for each in self.offered if each.algorithms == wanted), None)
         self._forget_idle()
+        self._forget_half_open()
         if full or len(self._open) >= self.slots:
             return self._refuse(packets.OPEN_REPLY, tag, NO_RESOURCES, remote, "no session slot is left")
         if suite is None:
@@ -167,7 +170,9 @@ class Sessions:
         expected = suite.mac(session.key, session.local_random + session.remote + session.tail)
         if not hmac.compare_digest(expected, asked[8:]):
             return self._drop(session, packets.RAKP4, tag, BAD_CHECK, f"a wrong password for {session.user}")
-        shared = suite.mac(session.key, session.remote_random + session.local_random + session.tail)
+        shared = suite.mac(
+            self._key or session.key, session.remote_random + session.local_random + session.tail
+        )
         session.signing, session.sealing = (suite.mac(shared, bytes([index]) * 20) for index in (1, 2))
         session.established = True
         proof = suite.signature(shared, session.remote_random + session.local + self.guid)
@@ -180,6 +185,12 @@ class Sessions:
     def _refuse(self, payload_type: int, tag: int, status: int, remote: bytes, why: str) -> bytes:
         self.note(f"session refused (status {status:#04x}): {why}")
         return packets.plain(payload_type, bytes([tag, status, 0, 0]) + remote)
+
+    def _forget_half_open(self) -> None:
+        """Make room: the oldest request whose client never came back (its packet was lost) is given up first."""
+        waiting = [local for local, session in self._open.items() if not session.established]
+        if len(self._open) >= self.slots and waiting:
+            del self._open[waiting[0]]
 
     def _forget_idle(self) -> None:
         limit = self._now() - IDLE

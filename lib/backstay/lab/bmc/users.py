@@ -8,7 +8,7 @@ it has no part in the text of an account.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -52,6 +52,13 @@ def parse(text: str, source: str = "users") -> Accounts:
     if not found:
         raise BadInput(f"{source}: no account in it", hint="a BMC without accounts refuses everybody")
     return MappingProxyType(found)
+
+
+def changed(accounts: Accounts, password: str | None) -> Accounts:
+    """The accounts with another password, or as they are for None."""
+    if password is None:
+        return accounts
+    return {name: replace(account, password=password.encode()) for name, account in accounts.items()}
 
 
 def read(path: Path) -> Accounts:

@@ -42,6 +42,15 @@ for device in /sys/class/input/event*; do
     { dd of=/dev/null bs=24 count=1 status=none <&4; echo off >&3; } &
 done
 
+# With load=N on the kernel's command line N MiB of memory are written again and again.
+if [ -n "$load" ]; then
+    mkfifo /pause
+    while :; do
+        dd if=/dev/urandom of=/load bs=1M count="$load" conv=notrunc status=none
+        read -r -t 0.4 never <>/pause
+    done &
+fi
+
 record up
 until read -r -t @INTERVAL@ event <&3; do record run; done
 record bye

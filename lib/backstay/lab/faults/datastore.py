@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Faults of a datastore, a libvirt pool of the host: it stalls, or it is full. No guest of the lab has a disk there."""
+"""Faults of a host's storage: a datastore stalls or is full, the share with the definitions is away.
+
+The datastore is a libvirt pool of the host; no guest of the lab has a disk there.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from backstay.lab.node import Node
 
 SMALL = "/srv/datastore"
 MEBIBYTES = 16
+DEFINITIONS = "/srv/vm/domains"
 
 
 def _stall(node: Node) -> None:
@@ -27,7 +31,22 @@ def _empty(node: Node) -> None:
     node.check(f"rm -f {SMALL}/fill; ! mountpoint -q {SMALL} || umount {SMALL}")
 
 
+def _unmount(node: Node) -> None:
+    """Let the directory be as empty as a mount point is: a node cannot mount the share itself again from inside."""
+    node.check(f"mountpoint -q {DEFINITIONS} || mount -t tmpfs -o ro,size=4k unmounted {DEFINITIONS}")
+
+
+def _mount(node: Node) -> None:
+    node.check(f"! mountpoint -q {DEFINITIONS} || umount {DEFINITIONS}")
+
+
 FAULTS = (
     Fault("stall-datastore", "a datastore stalls, and libvirtd waits for it in D state", _stall, stall.stop),
     Fault("fill-datastore", f"a datastore of {MEBIBYTES} MiB ({SMALL}) is full", _fill, _empty),
+    Fault(
+        "unmount-share",
+        f"the share with the guests' definitions ({DEFINITIONS}) is not mounted",
+        _unmount,
+        _mount,
+    ),
 )

@@ -11,9 +11,13 @@ from backstay.lab.node import Node
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way to break a node. `inject` and `heal` may both be repeated; `heal` works on a node that rebooted."""
+    """One way to break a node. `inject` and `heal` may both be repeated; `heal` works on a node that rebooted.
+
+    `kinds` are the kinds of nodes that can be broken so; none: all.
+    """
 
     name: str
     what: str
     inject: Callable[[Node], None]
     heal: Callable[[Node], None]
+    kinds: tuple[str, ...] = ()

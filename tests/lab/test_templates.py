@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Templates alone, loaded in each of the ways that an admin has, on a real cluster: their resources start, are watched,
+fail over with a fencing, and stop.
+
+GlusterFS is in user space and here too. What needs a kernel of its own (NFS, DRBD, OCFS2, GFS2, LVM, RBD) is not: a
+container has its machine's.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+
+from backstay.errors import CannotAsk
+from backstay.host.clock import Deadline, until
+from backstay.lab import cluster
+from tests.lab import debs
+
+HOSTS = ("n1", "n2", "n3")
+ADDRESS = "10.77.0.90"
+UNIT = """[Service]
+ExecStart=/bin/sleep infinity
+"""
+ALERTED = "/var/lib/pacemaker/alerted"
+ALERT = f"""#!/bin/sh
+echo "$CRM_alert_kind $CRM_alert_rsc $CRM_alert_task $CRM_alert_node $CRM_alert_recipient" >>{ALERTED}
+"""
+
+
+@pytest.fixture
+def admin(lab):
+    """A host with an admin on it, in a cluster without any configuration of ours; hosts have a unit and an alert."""
+    for node in lab.nodes:
+        node.write("/etc/systemd/system/steady.service", UNIT)
+        node.write("/usr/local/bin/alert", ALERT, mode=0o755)
+        node.check("systemctl daemon-reload")
+    yield lab.node("n1")
+    where(lab, f"rm -f /etc/systemd/system/steady.service {ALERTED}; systemctl daemon-reload")
+
+
+def set_to(**values):
+    """The words that give a template its values."""
+    return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+
+
+def by_cibadmin(node, template, **values):
+    node.check(["backstay", "render", "--template", template, *set_to(**values), "-o", "/root/snippet.xml"])
+    node.check("cibadmin --modify --allow-create --xml-file /root/snippet.xml")
+
+
+def by_crmsh(node, template, **values):
+    node.check(["backstay", "render", "--template", template, *set_to(**values), "-o", "/root/snippet.xml"])
+    node.check("crm configure load xml update /root/snippet.xml", timeout=60)
+
+
+def by_script(node, template, **values):
+    words = [f"{name}={value}" for name, value in values.items()]
+    done = node.run(["crm", "script", "run", f"backstay-{template}", *words], timeout=120)
+    assert done.ok, done.stdout + done.stderr
+
+
+def by_patch(node, template, **values):
+    """What `pcs cluster cib-push AFTER diff-against=BEFORE` does; the nodes have no pcs."""
+    node.check("cibadmin --query >/root/before.xml")
+    words = [*set_to(**values), "--into", "/root/before.xml", "-o", "/root/after.xml"]
+    node.check(["backstay", "render", "--template", template, *words])
+    node.run("crm_diff --original /root/before.xml --new /root/after.xml --no-version >/root/patch.xml")
+    node.check("cibadmin --patch --xml-file /root/patch.xml")
+
+
+def where(lab, command):
+    """The hosts with power on which a command succeeds."""
+    found = []
+    for name in HOSTS:
+        with suppress(CannotAsk):
+            if lab.node(name).run(command).ok:
+                found.append(name)
+    return found
+
+
+def addressed(lab):
+    """The hosts that have the address."""
+    return where(lab, f"ip -4 -o address | grep -q ' {ADDRESS}/24 '")
+
+
+def serving(lab):
+    """The hosts on which the unit is active."""
+    return where(lab, "systemctl is-active steady")
+
+
+def together(lab, besides=""):
+    """The one host that has both, other than `besides`, once there is one."""
+
+    def look():
+        here = addressed(lab)
+        return here[0] if len(here) == 1 and here == serving(lab) and here != [besides] else None
+
+    return until(look, Deadline(120), what="address and service on one host")
+
+
+def load(node):
+    """Every concern that needs no kernel of its own, each loaded in another way."""
+    for host in HOSTS:
+        by_cibadmin(node, "fencing", host=host, address=f"bmc-{host}", username="fencer",
+                    password_file="/etc/backstay/bmc.password")  # fmt: skip
+    by_script(node, "properties")
+    by_crmsh(node, "libvirtd")
+    by_patch(node, "alerts", name="told", program="/usr/local/bin/alert", recipients="me")
+    by_script(node, "address", name="vip", address=ADDRESS, prefix="24")
+    by_crmsh(node, "service", name="steady", unit="steady", needs="vip")
+
+
+def test_what_is_loaded_starts_is_watched_fails_over_and_stops(lab, admin):
+    load(admin)
+    host = together(lab)
+    lab.wait_for(cluster.running(["fence-n1", "fence-n2", "fence-n3", "vip", "steady"]), 60, "all to run")
+    lab.wait_for(
+        lambda s: "" if len(s.running_on("libvirtd")) == 3 else "not yet", 60, "libvirtd on every host"
+    )
+    # A unit is active before Pacemaker has looked whether it stays so.
+    admin.check("crm_resource --wait", timeout=90)
+    assert lab.ask().failures == ()
+
+    lab.node(host).check("systemctl kill --signal=KILL steady")
+    until(
+        lambda: serving(lab) == [host] or None,
+        Deadline(60),
+        what="the service to be started again where it was",
+    )
+    lab.wait_for(lambda s: "" if s.failures else "not seen", 60, "the monitor to have seen it")
+    assert addressed(lab) == [host]
+
+    survivor = next(name for name in HOSTS if name != host)
+    lab.cut(host)
+    assert together(lab, besides=host) != host
+    assert [event.target for event in cluster.ask(lab.layout, among=[survivor]).fencing] == [host]
+    # Of a fencing every survivor tells, of a resource the host on which it was started.
+    told = [lab.node(name).read(ALERTED) for name in HOSTS if name != host]
+    assert all(f"fencing  st_notify_fence {host} me" in text for text in told)
+    assert any("resource vip start " in text for text in told)
+    lab.wait_for(cluster.all_online(HOSTS), 150, f"{host} to come back")
+
+    by_cibadmin(lab.node(survivor), "address", name="vip", address=ADDRESS, prefix="24")
+    lab.node(survivor).check(
+        "crm_resource --resource vip --meta --set-parameter target-role --parameter-value Stopped"
+    )
+    until(lambda: (addressed(lab), serving(lab)) == ([], []) or None, Deadline(60), what="both to stop")
+    assert not lab.ask().unclean()
+
+
+# Not part of the nodes' root: only this test needs them (30 MB).
+GLUSTERFS = """glusterfs-server glusterfs-client glusterfs-common glusterfs-cli libglusterfs0 libglusterd0 libgfapi0
+libgfrpc0 libgfxdr0 libgfchangelog0 liburcu8 attr python3-prettytable python3-wcwidth""".split()
+BEGIN = """mkdir -p /var/lib/glusterd /var/log/glusterfs /run/gluster /bricks /srv/gluster
+getent group gluster >/dev/null || groupadd --system gluster; systemctl start glusterd"""
+FORGET = """systemctl stop glusterd; pkill glusterfs; umount -l /srv/gluster
+rm -rf /bricks /var/lib/glusterd /srv/gluster"""
+VOLUME = "vmstore replica 3 n1:/bricks/b n2:/bricks/b n3:/bricks/b force"
+
+
+@pytest.fixture
+def gluster(lab):
+    """A GlusterFS volume `vmstore` with a brick on each host, and nothing of it in the cluster."""
+    debs.unpack(lab, lab.nodes, GLUSTERFS)
+    for node in lab.nodes:
+        node.check(BEGIN, timeout=120)
+    first = lab.node("n1")
+    for name in ("n2", "n3"):
+        first.check(f"gluster peer probe {name}", timeout=60)
+    joined = "gluster peer status | grep -c 'Peer in Cluster (Connected)'"
+    until(lambda: first.run(joined).stdout == "2\n" or None, Deadline(60), what="the peers to be one pool")
+    first.check(f"gluster --mode=script volume create {VOLUME}", timeout=60)
+    first.check("gluster --mode=script volume start vmstore", timeout=60)
+    yield first
+    where(lab, FORGET)
+
+
+def mounted(lab):
+    """The hosts on which the volume is mounted."""
+    return where(lab, "grep -q ' /srv/gluster fuse.glusterfs ' /proc/mounts")
+
+
+@pytest.mark.long
+def test_a_gluster_volume_is_mounted_again_and_outlives_a_host(lab, gluster):
+    for host in HOSTS:
+        by_cibadmin(gluster, "fencing", host=host, address=f"bmc-{host}", username="fencer",
+                    password_file="/etc/backstay/bmc.password")  # fmt: skip
+    by_cibadmin(gluster, "properties")
+    by_script(gluster, "glusterfs", name="vmstore", server="n1", volume="vmstore", directory="/srv/gluster",
+              options="backup-volfile-servers=n2:n3")  # fmt: skip
+    gluster.check("crm_resource --wait", timeout=120)
+    assert mounted(lab) == list(HOSTS)
+    assert lab.ask().failures == ()
+    for node in lab.nodes:
+        node.check("hostname >>/srv/gluster/written")
+
+    lab.node("n2").check("umount --lazy /srv/gluster")
+    until(lambda: mounted(lab) == list(HOSTS) or None, Deadline(90), what="the volume to be mounted again")
+
+    lab.cut("n1")
+    lab.wait_for(
+        lambda s: "" if [f.target for f in s.fencing] == ["n1"] else "not yet", 90, "n1 to be fenced"
+    )
+    # GlusterFS waits for a lost brick (network.ping-timeout, 42 s), and whoever writes waits with it.
+    lab.node("n3").check("echo later >>/srv/gluster/written", timeout=120)
+    assert lab.node("n2").check("cat /srv/gluster/written").split() == [*HOSTS, "later"]
+    lab.wait_for(cluster.all_online(HOSTS), 150, "n1 to come back")
+
+    lab.node("n2").check(
+        "crm_resource --resource vmstore-clone --meta --set-parameter target-role --parameter-value Stopped"
+    )
+    until(lambda: mounted(lab) == [] or None, Deadline(120), what="the volume to be unmounted everywhere")
+    assert not lab.ask().unclean()
