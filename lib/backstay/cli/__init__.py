@@ -23,9 +23,15 @@ from backstay import __version__
 from backstay.errors import BackstayError, CannotAsk
 
 VERBS = {
+    "agents": ("backstay.cli.agents", "agents"),
+    "apply": ("backstay.cli.apply", "apply"),
+    "fence": ("backstay.cli.fence", "fence"),
+    "host": ("backstay.cli.hosts", "host"),
     "lab": ("backstay.cli.lab", "lab"),
-    "load": ("backstay.cli.load", "load"),
+    "plan": ("backstay.cli.plan", "plan"),
     "render": ("backstay.cli.render", "render"),
+    "rollback": ("backstay.cli.apply", "rollback"),
+    "schema": ("backstay.cli.schema", "schema"),
     "validate": ("backstay.cli.validate", "validate"),
 }
 INTERNAL = 3
@@ -125,6 +131,16 @@ def _run(argv: Sequence[str], *, verbose: bool) -> int:
         return _internal(error)
 
 
+def _complete() -> int:
+    """Answer a shell in which somebody has pressed Tab; whatever goes wrong, there is just nothing to choose from."""
+    try:
+        from backstay.cli.completion import answer
+
+        return answer(cli)
+    except Exception:  # noqa: BLE001  (a guard: a traceback would stand in the middle of what is being typed)
+        return INTERNAL
+
+
 def _open_streams() -> None:
     """A stream that the caller closed is None; it leads nowhere instead, and holds nothing."""
     sys.stdin = sys.stdin or io.TextIOWrapper(io.BytesIO())
@@ -135,6 +151,8 @@ def _open_streams() -> None:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command with `argv` (default: this process's arguments) and end the process with its exit code."""
     _open_streams()
+    if "_BACKSTAY_COMPLETE" in os.environ:
+        sys.exit(_complete())
     words = sys.argv[1:] if argv is None else list(argv)
     own = words[: words.index("--")] if "--" in words else words
     code = _run(words, verbose=bool({"-v", "--verbose"} & set(own)))

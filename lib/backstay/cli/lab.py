@@ -21,11 +21,20 @@ from backstay.lab.wording import myself
 
 @click.group()
 def lab() -> None:
-    """A real cluster of containers on this machine, to rehearse with."""
+    """A real cluster of containers or virtual machines on this machine, to rehearse with."""
 
 
 @lab.command()
-@click.option("--nodes", default=3, show_default=True, metavar="N", help="How many nodes.")
+@click.option(
+    "--nodes",
+    default="3",
+    show_default=True,
+    metavar="N|vm|vm:N",
+    help="How many nodes; vm: virtual machines with a kernel of their own (two, or N).",
+)
+@click.option(
+    "--spare", default=0, metavar="N", help="Further nodes, switched on, that belong to no cluster."
+)
 @click.option(
     "--deb", type=click.Path(path_type=Path), help="Install Backstay in the nodes from this package."
 )
@@ -33,16 +42,18 @@ def lab() -> None:
     "--source", type=click.Path(path_type=Path), help="Install Backstay in the nodes from this source tree."
 )
 @options.common
-def up(nodes: int, deb: Path | None, source: Path | None, output: str) -> None:
+def up(nodes: str, spare: int, deb: Path | None, source: Path | None, output: str) -> None:
     """Build the nodes, switch them on, wait until they are a cluster (needs root)."""
+    from backstay.lab import kinds
     from backstay.lab import lab as whole
     from backstay.lab.installation import Payload
 
+    kind, count = kinds.wish(nodes)
     if deb and source:
         raise BadInput("--deb and --source exclude each other")
     layout = Layout.from_environment()
     payload = Payload(deb and deb.absolute(), source and source.absolute())
-    whole.up(layout, nodes, payload, Progress())
+    whole.up(layout, count, payload, Progress(), spare, kind)
     me = f"{myself()} lab"
     options.show(
         output,
@@ -85,7 +96,7 @@ def exec(node: str, command: tuple[str, ...]) -> None:  # noqa: A001  (the admin
     words = command[1:] if command[0] == "--" else command
     layout = the_lab()
     layout.present(node)
-    become(Node(layout, node).argv(words[0] if len(words) == 1 else words))
+    Node(layout, node).become(words[0] if len(words) == 1 else words)
 
 
 @lab.command()

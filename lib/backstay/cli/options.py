@@ -15,8 +15,9 @@ from typing import TypeVar
 import click
 
 from backstay.cloud.model import Cloud
-from backstay.cloud.parse import parse
+from backstay.cloud.parse import parse_files
 from backstay.errors import BadInput
+from backstay.host.definition_files import DefinitionFiles
 
 F = TypeVar("F", bound=Callable[..., object])
 STDIN = "-"
@@ -57,6 +58,16 @@ def templates(function: F) -> F:
     )(function)
 
 
+def validate_with(function: F) -> F:
+    """The option --validate-with: which of Pacemaker's schemas a CIB is for."""
+    return click.option(
+        "--validate-with",
+        "schema_name",
+        metavar="SCHEMA",
+        help="Be valid for this schema of Pacemaker, such as pacemaker-3.9, in place of pacemaker-3.7.",
+    )(function)
+
+
 def read_input(name: str) -> tuple[bytes, str]:
     """The content of the file `name` (`-` is stdin), and its name for messages; BadInput when it cannot be read."""
     if name == STDIN:
@@ -68,10 +79,26 @@ def read_input(name: str) -> tuple[bytes, str]:
         raise BadInput(f"{name} cannot be read: {error.strerror}", hint=hint) from error
 
 
+def read_files(name: str) -> list[tuple[str, bytes]]:
+    """The files of a description: `name` itself (`-` is stdin), or the *.yaml files of a directory, in order."""
+    path = Path(name)
+    if name == STDIN or not path.is_dir():
+        data, shown = read_input(name)
+        return [(shown, data)]
+    files = sorted(str(entry) for entry in path.iterdir() if entry.suffix in (".yaml", ".yml"))
+    if not files:
+        raise BadInput(f"{name} has no *.yaml file", hint="put the description into it, or name a file")
+    return [(file, read_input(file)[0]) for file in files]
+
+
 def read_cloud(name: str) -> Cloud:
-    """The cloud description in the file `name` (`-` is stdin)."""
-    data, shown = read_input(name)
-    return parse(data, shown)
+    """The cloud description in the file or directory `name` (`-` is stdin), with the definitions that can be read."""
+    return as_cloud(read_files(name), name)
+
+
+def as_cloud(files: list[tuple[str, bytes]], name: str) -> Cloud:
+    """The cloud description in these files, called `name` as a whole, with the definitions that can be read."""
+    return parse_files(files, files[0][0] if len(files) == 1 else name, DefinitionFiles())
 
 
 def show(output: str, text: str, data: object) -> None:

@@ -16,8 +16,9 @@ from backstay.cib import document, schema
 from backstay.cib.render import render as render_cib
 from backstay.cib.templates import Templates, directories
 from backstay.cli import options
-from backstay.cloud.parse import parse
-from backstay.cloud.problems import InvalidDescription
+from backstay.cloud.parse import parse_files
+from backstay.cloud.problems import InvalidDescription, Problem
+from backstay.host.definition_files import DefinitionFiles
 from backstay.host.pacemaker import Pacemaker
 
 FINDINGS = 1
@@ -37,15 +38,22 @@ def findings(cib: etree._Element, pacemaker: Pacemaker) -> list[schema.Finding]:
     return found
 
 
-def _what(data: bytes, name: str, places: tuple[Path, ...]) -> tuple[etree._Element, str]:
+def _what(files: list[tuple[str, bytes]], name: str, places: tuple[Path, ...]) -> tuple[etree._Element, str]:
     """The CIB to look at and what it is: XML is a CIB, everything else a description."""
-    if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+    data = files[0][1]
+    if len(files) == 1 and document.is_xml(data):
         return document.parse(data, name), "CIB"
-    cloud = parse(data, name)
+    cloud = parse_files(files, name, DefinitionFiles())
     cib = render_cib(cloud, Templates(directories(places)))
     # Written and read again: findings then name the line of what `backstay render` writes.
     rendered = document.parse(document.write(cib), f"the CIB rendered from {name}")
     return rendered, f"description of {len(cloud.hosts)} hosts and {len(cloud.domains)} domains"
+
+
+def _as_data(problem: Problem) -> dict[str, object]:
+    at = problem.position
+    said = {"found": problem.found, "expected": problem.expected, "nearest": problem.nearest}
+    return {"position": {"line": at.line, "column": at.column}, **said, "file": at.file}
 
 
 def _print(name: str, what: str, cib: etree._Element, found: list[schema.Finding]) -> None:
@@ -59,25 +67,31 @@ def _print(name: str, what: str, cib: etree._Element, found: list[schema.Finding
 
 @click.command()
 @click.argument("file", required=False)
+@options.validate_with
 @options.templates
 @options.common
-def validate(file: str | None, directories_: tuple[Path, ...], output: str) -> int:
+def validate(file: str | None, schema_name: str | None, directories_: tuple[Path, ...], output: str) -> int:
     """Check FILE: a cloud description or a CIB (- for stdin); without FILE the live CIB of this cluster.
 
-    A description is read, rendered, and checked as the CIB that would be loaded.
+    A description is read, rendered, and checked as the CIB that would be loaded. With --validate-with it is checked
+    as one for that schema: whether an upgrade of the schema would find something, say.
     """
     pacemaker = Pacemaker()
     if file is None:
-        data, name = pacemaker.live(), "the live configuration"
+        name = "the live configuration"
+        files = [(name, pacemaker.live())]
     else:
-        data, name = options.read_input(file)
+        files = options.read_files(file)
+        name = files[0][0] if len(files) == 1 else file
     try:
-        cib, what = _what(data, name, directories_)
+        cib, what = _what(files, name, directories_)
     except InvalidDescription as error:
         if output == "json":
-            problems = [asdict(problem) for problem in error.problems]
+            problems = [_as_data(problem) for problem in error.problems]
             options.print_json({"file": name, "kind": "description", "good": False, "problems": problems})
         raise
+    if schema_name:
+        schema.choose(cib, schema_name)
     found = findings(cib, pacemaker)
     if output == "json":
         shown = [asdict(finding) for finding in found]

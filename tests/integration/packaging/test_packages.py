@@ -11,58 +11,19 @@ import configparser
 import os
 import re
 import subprocess
-from dataclasses import dataclass
+import sys
 from pathlib import Path
 
 import pytest
 from lxml import etree
 
 from backstay import __version__
+from tests.integration.packaging.built import run
 
 AGENTS = "usr/lib/ocf/resource.d/backstay"
-
-
-@dataclass(frozen=True)
-class Package:
-    """One built package and what is in it."""
-
-    file: Path
-    root: Path
-    library: Path
-
-
-def run(*argv: str | Path, cwd: Path | None = None, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    """A tool that has to succeed."""
-    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
-    assert done.returncode == 0, f"{argv} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
-    return done
-
-
-@pytest.fixture(scope="session")
-def deb(repository, need, tmp_path_factory) -> Package:
-    """The Debian package, unpacked."""
-    need("dpkg-buildpackage", "dpkg-deb")
-    file = Path(run(repository / "scripts/build-deb").stdout.strip())
-    root = tmp_path_factory.mktemp("deb")
-    run("dpkg-deb", "-x", file, root)
-    return Package(file, root, root / "usr/lib/python3/dist-packages/backstay")
-
-
-@pytest.fixture(scope="session")
-def rpm(repository, need, tmp_path_factory) -> Package:
-    """The RPM package, unpacked."""
-    need("rpmbuild", "rpm2cpio")
-    file = Path(run(repository / "scripts/build-rpm").stdout.strip())
-    root = tmp_path_factory.mktemp("rpm")
-    run("/bin/sh", "-c", 'rpm2cpio "$1" | cpio --quiet -idm', "sh", file, cwd=root)
-    (library,) = root.glob("usr/lib/python3*/site-packages/backstay")
-    return Package(file, root, library)
-
-
-@pytest.fixture(params=["deb", "rpm"])
-def package(request) -> Package:
-    """Each of the two packages."""
-    return request.getfixturevalue(request.param)
+FENCE_AGENTS = ("fence_backstay_ipmi", "fence_backstay_redfish")
+# What Backstay keeps below /var/lib/backstay.
+KEPT = ["agents-proven", "agents-said", "checkpoints", "definitions", "fence-identities", "refused"]
 
 
 def names(directory: Path) -> list[str]:
@@ -78,13 +39,20 @@ def is_executable(path: Path) -> bool:
 def test_exactly_the_agents_are_there(package, repository):
     assert names(package.root / "usr/lib/ocf/resource.d") == ["backstay"]
     assert names(package.root / AGENTS) == names(repository / "agents")
-    assert {"domain", "libvirtd"} <= set(names(package.root / AGENTS))
-    assert all(is_executable(path) for path in (package.root / AGENTS).iterdir())
+    assert {"datastore", "domain", "frontend", "libvirtd"} <= set(names(package.root / AGENTS))
+    for link in (package.root / AGENTS).iterdir():
+        assert is_executable(package.leads_to(link))
 
 
 def test_exactly_the_fence_agents_are_there(package):
-    assert names(package.root / "usr/sbin") == ["fence_backstay_ipmi"]
-    assert is_executable(package.root / "usr/sbin/fence_backstay_ipmi")
+    assert names(package.root / "usr/sbin") == list(FENCE_AGENTS)
+    for name in FENCE_AGENTS:
+        assert is_executable(package.leads_to(package.root / "usr/sbin" / name))
+
+
+def test_drbds_handler_lies_where_its_configuration_names_it(package):
+    assert is_executable(package.leads_to(package.root / "usr/lib/drbd/backstay-drbd-fence"))
+    assert "os.path.realpath(__file__)" in (package.delivered / "libexec/drbd-fence").read_text()
 
 
 def test_the_library_is_whole(package, repository):
@@ -104,8 +72,56 @@ def test_the_library_is_whole(package, repository):
 
 def test_templates_and_examples_are_there(package, repository):
     assert names(package.root / "usr/share/backstay/crm-templates") == names(repository / "crm-templates")
-    (examples,) = package.root.glob("usr/share/doc/backstay*/examples")
+    assert names(package.root / "usr/share/crmsh/scripts") == names(repository / "crm-scripts")
+    (examples,) = package.root.glob("usr/share/doc/**/examples")
     assert names(examples) == names(repository / "examples")
+
+
+def test_the_manual_is_there_and_man_has_nothing_to_complain_of(package, repository, need, tmp_path):
+    run(sys.executable, repository / "scripts/manual.py", tmp_path)
+    there = {
+        path.name.removesuffix(".gz"): path for path in (package.root / "usr/share/man").rglob("*.[578]*")
+    }
+    assert there.keys() == {path.name for path in tmp_path.iterdir()}
+    for name, path in there.items():
+        argv = [need("man"), "--warnings", "--encoding=UTF-8", "--local-file", path]
+        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "MANWIDTH": "80"}
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), name
+        assert path.parent.name == f"man{name[-1]}"
+        # What apropos(1) would find it by.
+        said = run("lexgrog", path).stdout
+        assert f': "{name[:-2]} - ' in said, said
+
+
+@pytest.mark.parametrize(
+    ("source", "place"),
+    [
+        ("backstay.bash", "bash-completion/completions/backstay"),
+        ("_backstay", "zsh/*/_backstay"),
+        ("backstay.fish", "fish/vendor_completions.d/backstay.fish"),
+    ],
+)
+def test_completion_is_where_each_shell_looks(package, repository, source, place):
+    (there,) = (package.root / "usr/share").glob(place)
+    assert there.read_bytes() == (repository / "packaging/completion" / source).read_bytes()
+    # Debian's zsh has a directory of its own for packages.
+    assert there.parent.name != "site-functions" or package.file.suffix == ".rpm"
+
+
+def test_the_order_of_shutdown_is_there(package, repository):
+    units, source = package.root / "usr/lib/systemd/system", repository / "packaging/systemd"
+    there = {path.relative_to(units): path.read_text() for path in units.rglob("*") if path.is_file()}
+    assert there == {
+        path.relative_to(source): path.read_text() for path in source.rglob("*") if path.is_file()
+    }
+    assert {path.as_posix() for path in there} == {
+        "backstay-agents.service",
+        "backstay-agents.timer",
+        "backstay-fence.service",
+        "backstay-fence.timer",
+        "resource-agents-deps.target.d/backstay.conf",
+    }
 
 
 def test_nothing_lies_elsewhere(package):
@@ -114,18 +130,15 @@ def test_nothing_lies_elsewhere(package):
         for path in package.root.rglob("*")
         if path.is_file()
     }
-    assert top == {"usr/bin", "usr/lib", "usr/sbin", "usr/share"}
+    assert top == {"usr/lib", "usr/share"}
     assert names(package.root / "usr/bin") == ["backstay"]
+    assert is_executable(package.leads_to(package.root / "usr/bin/backstay"))
 
 
-def isolated(package: Package, program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a program from the unpacked tree with an empty environment, as if the tree were the system.
-
-    The shebang's isolated mode looks only into the system's own directories, so the interpreter is told where the
-    library lies; everything else of the isolated mode (-s -P) stays.
-    """
-    argv = ["/usr/bin/python3", "-s", "-P", str(program), *arguments]
-    environment = {"PYTHONPATH": str(package.library.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+def isolated(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a program from the unpacked tree with an empty environment: it finds its library by itself."""
+    argv = [str(program), *arguments]
+    environment = {"PATH": "/usr/bin:/bin"}
     return subprocess.run(
         argv,
         env=environment,
@@ -138,51 +151,156 @@ def isolated(package: Package, program: Path, *arguments: str) -> subprocess.Com
     )
 
 
-@pytest.mark.parametrize("agent", ["domain", "libvirtd"])
+@pytest.mark.parametrize("agent", ["datastore", "domain", "frontend", "libvirtd"])
 def test_an_agent_gives_its_metadata(package, agent):
-    done = isolated(package, package.root / AGENTS / agent, "meta-data")
+    done = isolated(package.delivered / "agents" / agent, "meta-data")
     assert (done.returncode, done.stderr) == (0, "")
     assert etree.fromstring(done.stdout.encode()).get("name") == agent
 
 
-def test_the_fence_agent_gives_its_metadata(package):
-    done = isolated(package, package.root / "usr/sbin/fence_backstay_ipmi", "-o", "metadata")
+@pytest.mark.parametrize("agent", FENCE_AGENTS)
+def test_a_fence_agent_gives_its_metadata(package, agent):
+    done = isolated(package.delivered / "fencing" / agent, "-o", "metadata")
     assert (done.returncode, done.stderr) == (0, "")
-    assert etree.fromstring(done.stdout.encode()).get("name") == "fence_backstay_ipmi"
+    assert etree.fromstring(done.stdout.encode()).get("name") == agent
 
 
 def test_the_command_runs(package):
-    done = isolated(package, package.root / "usr/bin/backstay", "--version")
+    done = isolated(package.delivered / "bin/backstay", "--version")
     assert done.returncode == 0, done.stderr
     assert __version__ in done.stdout
 
 
 def test_programs_run_isolated_on_the_distributions_python(package):
-    programs = [*(package.root / AGENTS).iterdir(), package.root / "usr/sbin/fence_backstay_ipmi"]
-    assert {path.read_text().split("\n")[0] for path in programs} == {"#!/usr/bin/python3 -I"}
+    for agent in (package.delivered / "agents").iterdir():
+        assert agent.read_text().startswith("#!/usr/bin/python3 -IS\n")
+    for agent in (package.delivered / "fencing").iterdir():
+        assert agent.read_text().startswith("#!/usr/bin/python3 -I\n")
 
 
-def test_the_library_is_where_the_isolated_python_looks(deb):
+def test_every_program_finds_the_library_beside_itself(package):
+    programs = [path for place in ("agents", "fencing") for path in (package.delivered / place).iterdir()]
+    for program in (*programs, package.delivered / "libexec/command"):
+        assert "os.path.realpath(__file__)" in program.read_text(), program.name
+
+
+def test_the_isolated_python_finds_the_library_too(deb):
     look = "import sys; print('\\n'.join(sys.path))"
     path = run("/usr/bin/python3", "-I", "-c", look).stdout.splitlines()
-    assert f"/{deb.library.parent.relative_to(deb.root)}" in path
+    assert "/usr/lib/python3/dist-packages" in path
+    link = deb.root / "usr/lib/python3/dist-packages/backstay"
+    assert deb.leads_to(link) == deb.library
+
+
+SYSTEMD_IS_TOLD = {"--system daemon-reload", "--no-block start virt-guest-shutdown.target"}
+"""All that an installation tells systemd: to read its files again, and to know a target that is nothing but an order."""
+
+
+def systemd_is_told(script: str) -> list[str]:
+    """What a maintainer script asks of systemd, by whatever tool."""
+    assert not re.search(r"invoke-rc\.d|deb-systemd|service ", script)
+    return re.findall(r"^\s*systemctl (.*?) \|\| ", script, re.MULTILINE) + re.findall(
+        r"systemctl (?!.* \|\| ).*", script
+    )
 
 
 def test_nothing_is_restarted_on_installation(deb, tmp_path):
-    run("dpkg-deb", "-e", deb.file, tmp_path)
-    scripts = [path for path in tmp_path.iterdir() if os.access(path, os.X_OK)]
-    assert {path.name for path in scripts} <= {"postinst", "prerm"}
-    for script in scripts:
-        assert not re.search(r"systemctl|invoke-rc\.d|deb-systemd|service ", script.read_text())
-    assert "py3compile" in (tmp_path / "postinst").read_text()
+    for name, file in deb.files.items():
+        run("dpkg-deb", "-e", file, tmp_path / name)
+    scripts = [path for path in tmp_path.rglob("*") if path.is_file() and os.access(path, os.X_OK)]
+    assert {path.name for path in scripts} <= {"postinst", "prerm", "postrm"}
+    assert {said for script in scripts for said in systemd_is_told(script.read_text())} == SYSTEMD_IS_TOLD
+    assert "libexec/take-over" in (tmp_path / "python3-backstay/postinst").read_text()
+
+
+@pytest.mark.parametrize(
+    ("action", "left"),
+    [("remove", ["checkpoints", "definitions", "fence-identities"]), ("purge", []), ("upgrade", KEPT)],
+)
+def test_what_a_removal_leaves_and_a_purge_does_not(repository, tmp_path, action, left):
+    for name in KEPT:
+        (tmp_path / "var/lib/backstay" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "var/lib/backstay" / name).write_text("kept\n")
+    script = re.sub(
+        r"/(usr|var|run)/",
+        rf"{tmp_path}/\1/",
+        (repository / "packaging/debian/python3-backstay.postrm").read_text(),
+    )
+    run("/bin/sh", "-c", script, "postrm", action)
+    place = tmp_path / "var/lib/backstay"
+    assert sorted(each.name for each in place.glob("*")) == left
+    assert place.exists() == bool(left)
+
+
+def linked_with(program: str) -> set[str]:
+    """The packages of a program's shared libraries."""
+    found = [
+        word for word in run("ldd", program).stdout.split() if word.startswith("/") and "ld-linux" not in word
+    ]
+    said = [
+        subprocess.run(["dpkg", "-S", place], capture_output=True, text=True, check=False).stdout
+        for file in found
+        for place in (file, f"/usr{file}")
+    ]
+    return {line.partition(":")[0] for text in said for line in text.splitlines()}
+
+
+def test_what_agents_stand_on_triggers_their_proof(deb, tmp_path):
+    run("dpkg-deb", "-e", deb.files["python3-backstay"], tmp_path)
+    wanted = [
+        line.split() for line in (tmp_path / "triggers").read_text().splitlines() if line[:1] not in ("", "#")
+    ]
+    assert {kind for kind, _ in wanted} == {"interest-noawait"}, "a trigger never holds a package up"
+    for name in (
+        "python3-minimal",
+        "libpython3.11-stdlib",
+        "ipmitool",
+        "python3-libvirt",
+        "python3-lxml",
+        "libssl3",
+        *linked_with("/usr/bin/ipmitool"),
+        *linked_with("/usr/bin/python3"),
+    ):
+        owned = subprocess.run(
+            ["dpkg", "-L", name], capture_output=True, text=True, check=False
+        ).stdout.split()
+        assert not owned or {path for _, path in wanted} & {
+            each for file in owned for each in (file, *map(str, Path(file).parents))
+        }, name
+    assert "after-change changed" in (tmp_path / "postinst").read_text()
+
+
+@pytest.mark.parametrize("kind", ["transfiletriggerin", "transfiletriggerpostun"])
+def test_the_triggers_of_the_rpm_begin_the_proof(rpm, tmp_path, kind):
+    said = run("rpm", "--query", "--package", "--filetriggers", rpm.files["python3-backstay"]).stdout
+    part = next(
+        each for each in re.split(r"^(?=trans|file)", said, flags=re.MULTILINE) if each.startswith(kind)
+    )
+    head, _, script = part.partition("\n")
+    assert {"/usr/bin/python3", "/usr/bin/ipmitool", "/usr/lib/ocf", "/usr/lib/python3"} <= set(
+        re.split(r"[ ,]+", head)
+    )
+    done = subprocess.run(
+        ["/bin/sh", "-c", script.replace("/usr/lib/backstay/delivered", "echo /usr/lib/backstay/delivered")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.split()[-1], "after-change" in done.stdout) == (0, "changed", True)
+
+
+def test_the_rpm_restarts_nothing_either(rpm):
+    scripts = run("rpm", "--query", "--package", "--scripts", *rpm.files.values()).stdout
+    assert set(systemd_is_told(scripts)) == SYSTEMD_IS_TOLD
 
 
 def test_everything_that_is_imported_is_depended_on(deb, repository):
-    depends = run("dpkg-deb", "-f", deb.file, "Depends").stdout
+    depends = run("dpkg-deb", "-f", deb.files["python3-backstay"], "Depends").stdout
     setup = configparser.ConfigParser()
     setup.read(repository / "setup.cfg", encoding="utf-8")
     wanted = {
         "click": "python3-click",
+        "cryptography": "python3-cryptography",
         "Jinja2": "python3-jinja2",
         "lxml": "python3-lxml",
         "PyYAML": "python3-yaml",
@@ -198,7 +316,8 @@ def test_all_say_the_same_version(deb, rpm):
 
 
 def test_a_second_build_gives_the_same_bytes(deb, rpm, repository):
-    first = deb.file.read_bytes(), rpm.file.read_bytes()
+    files = [*deb.files.values(), *rpm.files.values()]
+    first = [file.read_bytes() for file in files]
     run(repository / "scripts/build-deb")
     run(repository / "scripts/build-rpm")
-    assert (deb.file.read_bytes(), rpm.file.read_bytes()) == first
+    assert [file.read_bytes() for file in files] == first

@@ -119,7 +119,7 @@ def test_daemons_that_come_along_are_not_started(repository, tmp_path, apt_ends_
     code, _ = setup(repository, "packages", before="\n".join([*covers, booted]))
     assert code == (3 if apt_ends_with else 0)
     did = [line for line in log.read_text().splitlines() if line != "apt-get"]
-    daemons = "corosync.service pacemaker.service pacemaker_remote.service"
+    daemons = "corosync.service pacemaker.service pacemaker_remote.service pcsd.service pcsd-ruby.service"
     assert did[:2] == [f"mask --runtime --quiet {daemons}", f"unmask --runtime --quiet {daemons}"]
     assert did[2:] == [f"disable --quiet {daemon}" for daemon in daemons.split()]
     assert "apt-get" in log.read_text().partition(did[0])[2].partition(did[1])[0]

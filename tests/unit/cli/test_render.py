@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -80,7 +81,7 @@ def test_a_broken_description_ends_with_2_and_all_its_problems(backstay, tmp_pat
     assert (code, out) == (2, "")
     assert err.splitlines() == [
         f"backstay: {file} cannot be used: 4 problems:",
-        f"{file}:1:1: found a cloud description without `domains`, expected the key `domains`",
+        f"{file}:1:1: found a cloud description without `domains` or `frontend`, expected the key `domains` or `frontend`",
         f"{file}:1:10: found `cluster` without `name`, expected the key `name`",
         f"{file}:1:11: found the key `nam` in `cluster`, expected one of name, hypervisor, migration, libvirtd"
         " (did you mean `name`?)",
@@ -105,7 +106,7 @@ def test_validate_gives_problems_as_json(backstay, tmp_path):
     }
 
 
-@pytest.mark.parametrize("verb", ["render", "validate", "load"])
+@pytest.mark.parametrize("verb", ["render", "validate", "apply"])
 def test_a_file_that_is_not_there_ends_with_2(backstay, verb):
     code, _, err = backstay(verb, "/nonexistent/c.yaml")
     assert code == 2
@@ -154,3 +155,68 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_render_fills_a_directory(backstay, repository, tmp_path, golden):
+    code, out, err = backstay(
+        "render", repository / "examples" / "three-hosts.yaml", "--directory", tmp_path / "new" / "out"
+    )
+    assert (code, out) == (0, "")
+    made = {
+        str(path.relative_to(tmp_path / "new" / "out"))
+        for path in (tmp_path / "new").rglob("*")
+        if path.is_file()
+    }
+    assert made == {"cib.xml", "corosync.conf", "systemd/resource-agents-deps.target.d/backstay-cloud.conf"}
+    assert err.count("it belongs to") == len(made)
+    golden("three-hosts.xml", (tmp_path / "new" / "out" / "cib.xml").read_text())
+    golden("three-hosts/corosync.conf", (tmp_path / "new" / "out" / "corosync.conf").read_text())
+    said = json.loads(
+        backstay(
+            "render",
+            repository / "examples" / "three-hosts.yaml",
+            "--directory",
+            tmp_path / "x",
+            "--output",
+            "json",
+        )[1]
+    )
+    assert {Path(file["file"]).name for file in said["files"]} == {Path(name).name for name in made}
+
+
+def test_a_directory_is_for_a_description_alone(backstay, repository, tmp_path):
+    code, _, err = backstay("render", "--template", "libvirtd", "--directory", tmp_path)
+    assert code == 2
+    assert "--directory takes a description FILE" in err
+
+
+def test_a_directory_of_files_is_one_description(backstay, example, tmp_path, golden):
+    head, _, domains = example.read_text().partition("\ndomains:\n")
+    (tmp_path / "1.yaml").write_text(head)
+    (tmp_path / "2.yaml").write_text("domains:\n" + domains)
+    golden("three-hosts.xml", backstay("render", tmp_path)[1])
+
+
+def test_a_definition_on_this_machine_is_read(backstay, tmp_path):
+    (tmp_path / "web1.xml").write_text(
+        "<domain><name>web1</name><memory unit='GiB'>3</memory><vcpu>2</vcpu></domain>"
+    )
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "cluster: {name: c}\nhosts: {n1: {address: 10.0.0.1, bmc: {address: 10.0.0.2, username: f, password_file: /p}}}\n"
+        f"domains: {{web1: {{config: {tmp_path}/web1.xml}}}}\n"
+    )
+    code, out, _ = backstay("render", file)
+    assert code == 0
+    assert 'name="memory" value="3072"' in out
+    file.write_text(file.read_text().replace("}}\n", ", vcpus: 4}}\n").replace("/p, vcpus: 4", "/p"))
+    code, _, err = backstay("render", file)
+    assert code == 2
+    assert "found `4` for `vcpus` of `web1`, expected `2`, as" in err
+
+
+def test_the_schema_is_shown_and_written(backstay, tmp_path, repository):
+    shipped = (repository / "share" / "cloud.schema.json").read_text()
+    assert backstay("schema")[1] == shipped
+    assert backstay("schema", "-o", tmp_path / "s.json")[0] == 0
+    assert (tmp_path / "s.json").read_text() == shipped

@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`backstay host add|remove|replace`: a machine becomes a host of the cluster, leaves it, or takes another's place.
+
+Decides words, what is refused, and what an exit code means: 0 it is so (changed or not), 1 findings about the machine,
+or a step that came to nothing, 3 something could not be asked, 4 refused. What was interrupted goes on with the same
+command.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace as replace_fields
+from typing import TypeVar
+
+import click
+from lxml import etree
+
+from backstay.cib import corosync_text
+from backstay.cli import fence_drill_world as cluster
+from backstay.cli import hosts_description, options
+from backstay.cli.hosts_description import Description
+from backstay.cli.hosts_words import Wish, answer, show
+from backstay.cli.hosts_world import World
+from backstay.cloud.entry import block, entry_of
+from backstay.errors import BadInput, CannotAsk, Findings, Refused
+from backstay.fencing.drill import ALLOW_STOP, ONLY_THESE, Situation, draining
+from backstay.host import crm_mon, drills, far, membership
+from backstay.lab.interrupt import Interrupted, interruptible
+from backstay.members.preflight import ERROR, Finding
+from backstay.members.steps import WAITS, Now, Step, Verb, joining, leaving, replacing
+
+F = TypeVar("F", bound=Callable[..., object])
+FINDINGS = 1
+OFTEN = 3  # a step that is to be done once more after so many times does not help
+DESCRIPTION = "/etc/backstay/cloud.yaml"
+SETTINGS = "--replace-settings"
+ON_THE_MACHINE = frozenset({Verb.CLEAR, Verb.KEY, Verb.MOUNTS, Verb.HOLD, Verb.START})
+"""What is done to the new machine: it is examined before."""
+
+GO_ON = "run the same command again: it goes on where it stopped"
+
+
+@click.group()
+def host() -> None:
+    """Hosts that come, go, or are replaced by another machine.
+
+    Run on a full member, as root. The other members and the new machine are reached by ssh as root with a key, without
+    a question. Each step looks first and does only what is missing.
+    """
+
+
+def _shared(function: F) -> F:
+    """The options that all three have."""
+    for option in (
+        click.option(
+            "--wait",
+            "seconds",
+            type=click.FloatRange(1, 86400),
+            default=600.0,
+            show_default=True,
+            metavar="SECONDS",
+            help="How long guests may take to leave, the host to join, and the cluster to settle.",
+        ),
+        click.option(
+            SETTINGS,
+            "settings",
+            is_flag=True,
+            help="Also when corosync.conf says of members or quorum what the description does not.",
+        ),
+        click.option(
+            ALLOW_STOP, "allow_stop", is_flag=True, help="Also when something that runs would be stopped."
+        ),
+        click.option("--plan", "only_plan", is_flag=True, help="Say what would be done, and change nothing."),
+        click.option("--yes", is_flag=True, help="Do not ask."),
+        click.option("--cloud", "path", default=DESCRIPTION, show_default=True, help="The description."),
+        click.argument("name", metavar="HOST"),
+        options.common,
+    ):
+        function = option(function)
+    return function
+
+
+def _entry(function: F) -> F:
+    """The options that write an entry."""
+    for option in (
+        click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="The same, key by key."),
+        click.option(
+            "--entry", metavar="FILE", help="The host's entry, for a description that does not have it."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@host.command("add")
+@_shared
+@_entry
+def add(
+    name: str,
+    path: str,
+    entry: str | None,
+    given: tuple[str, ...],
+    yes: bool,
+    only_plan: bool,
+    allow_stop: bool,
+    settings: bool,
+    seconds: float,
+    output: str,
+) -> int:
+    """Make the described machine HOST a full member or a remote host, as the description says.
+
+    The machine is examined first. It joins in standby; guests may run there when every full member has proven that it
+    could fence it.
+    """
+    description = hosts_description.including(path, name, _given(name, entry, given))
+    wish = Wish("add", name, output, joining, only_plan=only_plan, yes=yes, settings=settings)
+    return _carry_out(wish, lambda: _coming(name, description, seconds, allow_stop=allow_stop))
+
+
+@host.command("remove")
+@_shared
+@click.option(
+    ONLY_THESE, is_flag=True, help="Nothing runs there that the cluster does not manage: you looked."
+)
+def remove(
+    name: str,
+    path: str,
+    only_these: bool,
+    yes: bool,
+    only_plan: bool,
+    allow_stop: bool,
+    settings: bool,
+    seconds: float,
+    output: str,
+) -> int:
+    """Let HOST leave for good: its guests move away alive, then the cluster forgets it.
+
+    Refused when there is no room for its guests, or quorum would be lost. Before it has stopped, the way back is
+    `backstay host add HOST`.
+    """
+    insisted = [word for word, said in ((ALLOW_STOP, allow_stop), (ONLY_THESE, only_these)) if said]
+    wish = Wish(
+        "remove", name, output, leaving, only_plan=only_plan, yes=yes, settings=settings, insisted=insisted
+    )
+    return _carry_out(wish, lambda: _going(name, path, seconds, allow_stop=allow_stop))
+
+
+@host.command("replace")
+@_shared
+@_entry
+@click.option("--old-is-off", is_flag=True, help="You have seen the old machine off; its BMC is not asked.")
+@click.option(
+    ONLY_THESE, is_flag=True, help="Nothing runs there that the cluster does not manage: you looked."
+)
+def replace(
+    name: str,
+    path: str,
+    entry: str | None,
+    given: tuple[str, ...],
+    old_is_off: bool,
+    only_these: bool,
+    yes: bool,
+    only_plan: bool,
+    allow_stop: bool,
+    settings: bool,
+    seconds: float,
+    output: str,
+) -> int:
+    """Put the described machine, with its own BMC, into the place of the one that is called HOST now.
+
+    The old machine's guests move away alive; then it is switched off through the fence device that the cluster has for
+    it, and seen off, before anything of it is changed.
+    """
+    description = hosts_description.including(path, name, _given(name, entry, given))
+    insisted = [word for word, said in ((ALLOW_STOP, allow_stop), (ONLY_THESE, only_these)) if said]
+    wish = Wish(
+        "replace", name, output, replacing, only_plan=only_plan, yes=yes, settings=settings, insisted=insisted
+    )
+
+    def world() -> World:
+        made = _coming(name, description, seconds, allow_stop=allow_stop)
+        made.replacing, made.old_is_off = True, old_is_off
+        return made
+
+    return _carry_out(wish, world)
+
+
+def _given(name: str, entry: str | None, given: tuple[str, ...]) -> str:
+    if entry and given:
+        raise BadInput("--entry and --set exclude each other")
+    if entry:
+        return entry_of(options.read_input(entry)[0].decode("utf-8", "replace"), name)
+    words = [word.partition("=") for word in given]
+    for key, sign, _ in words:
+        if not key or not sign:
+            raise BadInput(
+                "--set takes KEY=VALUE", hint="--set address=192.0.2.14 --set bmc.address=192.0.2.114"
+            )
+    return block({key: value for key, _, value in words}) if words else ""
+
+
+def _coming(name: str, description: Description, seconds: float, *, allow_stop: bool) -> World:
+    found = description.host(name)
+    assert found is not None  # `including` saw to it
+    return World(name, description, found.address, found.remote, False, seconds, allow_stop)
+
+
+def _going(name: str, path: str, seconds: float, *, allow_stop: bool) -> World:
+    """The address is that of the description, or what the cluster knows of a host that is no longer described."""
+    files = options.read_files(path)
+    before = options.as_cloud(files, path)
+    numbers = {each.name: each.nodeid for each in before.members}
+    description = hosts_description.excluding(path, name, numbers)
+    found = next((each for each in before.hosts if each.name == name), None)
+    if found is not None:
+        return World(name, description, found.address, found.remote, True, seconds, allow_stop)
+    conf = corosync_text.members(far.secret(far.CONF).decode("utf-8", "replace"))
+    server = cluster.live().find(f"configuration/resources//primitive[@id='{name}'][@type='remote']")
+    pair = server.find("instance_attributes/nvpair[@name='server']") if server is not None else None
+    address = conf.get(name, {}).get("ring0_addr") or (pair.get("value", "") if pair is not None else "")
+    return World(name, description, address or name, server is not None, True, seconds, allow_stop)
+
+
+def _carry_out(wish: Wish, make: Callable[[], World]) -> int:
+    with interruptible(), drills.alone(membership.LOCK) as mine:
+        if not mine and not wish.only_plan:
+            raise Refused("backstay host is at work on this host", hint="wait until it is over")
+        world = make()
+        if wish.name == world.here:
+            raise BadInput(f"{wish.name} is this host", hint="run it on another full member")
+        now = world.now()
+        steps = wish.table(now)
+        findings, against = _against(wish, world, now, steps)
+        show(wish, world.here, steps, findings, against)
+        errors = [each for each in findings if each.severity == ERROR]
+        if wish.only_plan:
+            answer(wish, world.here, steps, findings, against, changed=_changes(steps), done=False)
+            return FINDINGS if errors or against else 0
+        if steps:
+            _permit(wish, errors, against)
+            try:
+                _go(wish, world, steps)
+            except Interrupted as error:
+                error.hint = GO_ON
+                raise
+        answer(wish, world.here, steps, findings, (), changed=_changes(steps), done=True)
+        return 0
+
+
+def _changes(steps: Sequence[Step]) -> bool:
+    return any(step.verb not in WAITS for step in steps)
+
+
+def _against(
+    wish: Wish, world: World, now: Now, steps: Sequence[Step]
+) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """What is wrong with the machine, and what would hurt."""
+    verbs = {step.verb for step in steps}
+    against: list[str] = []
+    if Verb.CONF in verbs:
+        against += _corosync(wish, world, now)
+    if Verb.SET_ASIDE in verbs and now.joined:
+        situation = _without_devices(cluster.situation(wish.name, world.here, cluster.live()), cluster.live())
+        wish.moves = situation.foreseen.moves
+        against += [
+            f"{one.text}{f'; {one.hint}' if one.hint else ''}" for one in draining(situation, wish.insisted)
+        ]
+    if wish.verb == "remove" and not now.joined and now.listed and _unclean(wish.name):
+        against.append(f"{wish.name} is unclean: the cluster does not know yet that it is off")
+    if wish.verb == "replace" and Verb.OFF in verbs and not (now.changed or world.old_is_off) and now.reached:
+        against.append(
+            f"a machine answers at {world.address} that is no member, and its BMC has the same address as the old "
+            "one's: whether the old machine is off cannot be asked; insist with --old-is-off when you have seen it"
+        )
+    # With the address of the old machine it is the old one that answers until it is off.
+    other = Verb.OFF in verbs and now.joined and now.active
+    if wish.verb != "remove" and verbs & ON_THE_MACHINE and now.reached and not other:
+        return _examined(wish, world), tuple(against)
+    return (), tuple(against)
+
+
+def _without_devices(now: Situation, cib: etree._Element) -> Situation:
+    """Where a fence device is watched from is no room that somebody lacks: of two hosts nobody watches one's own."""
+    devices = {one.get("id") for one in cib.iterfind("configuration/resources//primitive[@class='stonith']")}
+    stranded = tuple(name for name in now.foreseen.stranded if name not in devices)
+    return replace_fields(now, foreseen=replace_fields(now.foreseen, stranded=stranded))
+
+
+def _examined(wish: Wish, world: World) -> tuple[Finding, ...]:
+    wish.examined = True
+    return world.findings()
+
+
+def _unclean(name: str) -> bool:
+    node = crm_mon.cluster(cluster.ANSWER).node(name)
+    return node is not None and node.unclean
+
+
+def _corosync(wish: Wish, world: World, now: Now) -> list[str]:
+    """Every member has to be there, and quorum has to stay."""
+    state = crm_mon.cluster(cluster.ANSWER)
+    away = [node.name for node in state.nodes if node.name not in (*now.members, wish.name)]
+    against = [f"{name} is away, and would come back with an old corosync.conf" for name in away]
+    votes = crm_mon.votes(cluster.ANSWER)
+    total = len(world.description.cloud.members)
+    alone = world.description.cloud.quorum.device is None and not world.description.cloud.pair
+    if alone and votes.total - (wish.verb != "add" and now.joined) < total // 2 + 1:
+        against.append(f"with {total} members a quorum needs {total // 2 + 1} votes, more than are there")
+    if not wish.settings:
+        against += [f"{text} (insist with {SETTINGS})" for text in world.losses()]
+    return against
+
+
+def _permit(wish: Wish, errors: Sequence[Finding], against: Sequence[str]) -> None:
+    if against:
+        more = f" (and {len(against) - 1} more)" if len(against) > 1 else ""
+        raise Refused(f"nothing was done: {against[0]}{more}")
+    _stop_at(errors)
+    if wish.yes:
+        return
+    if not sys.stdin.isatty():
+        raise Refused("nobody is there to be asked whether to do it", hint="add --yes in scripts")
+    if not click.confirm("Do it?", err=True):
+        raise Refused("nothing was done, as you wish")
+
+
+def _stop_at(errors: Sequence[Finding]) -> None:
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise Findings(f"nothing is done on it: {errors[0].text}{more}", hint=errors[0].todo)
+
+
+def _go(wish: Wish, world: World, steps: Sequence[Step]) -> None:
+    """Do the first step, look again, until nothing is left."""
+    done: list[Step] = []
+    while steps:
+        step = steps[0]
+        done.append(step)
+        if done.count(step) > OFTEN:
+            raise CannotAsk(f"this does not take effect: {step.text(wish.name, world.here)}", hint=GO_ON)
+        if step.verb in ON_THE_MACHINE and wish.verb != "remove" and not wish.examined:
+            _stop_at([each for each in _examined(wish, world) if each.severity == ERROR])
+        click.echo(f"  {step.text(wish.name, world.here)}", err=True)
+        world.do(step)
+        now = world.now()
+        steps = wish.table(now)

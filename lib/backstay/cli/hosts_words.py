@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What `backstay host` was asked for, and how it says what it is about to do and what came of it.
+
+Decides words and the shape of `--output json`; nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+import click
+
+from backstay.cli import options
+from backstay.members.preflight import ERROR, Finding
+from backstay.members.steps import Now, Step
+
+Table = Callable[[Now], tuple[Step, ...]]
+ENDS = {"add": "is a host of this cluster", "remove": "is no host of this cluster", "replace": "is in place"}
+
+
+class Wish:
+    """What was asked for."""
+
+    def __init__(
+        self,
+        verb: str,
+        name: str,
+        output: str,
+        table: Table,
+        *,
+        only_plan: bool,
+        yes: bool,
+        settings: bool,
+        insisted: Sequence[str] = (),
+    ) -> None:
+        self.verb, self.name, self.output, self.table = verb, name, output, table
+        self.only_plan, self.yes, self.settings, self.insisted = only_plan, yes, settings, insisted
+        self.moves: tuple[tuple[str, str], ...] = ()
+        self.examined = False
+
+
+def show(
+    wish: Wish, here: str, steps: Sequence[Step], findings: Sequence[Finding], against: Sequence[str]
+) -> None:
+    """Say on stderr what would be done, and all that speaks against it."""
+    lines = [f"host {wish.verb} {wish.name}, from {here}"]
+    lines += [f"  {step.text(wish.name, here)}" for step in steps] or ["  nothing is to be done"]
+    lines += [f"  - {guest} moves live to {target}" for guest, target in wish.moves]
+    lines += [
+        f"  {'!' if each.severity == ERROR else '-'} {each.text}{f'; {each.todo}' if each.todo else ''}"
+        for each in findings
+    ]
+    lines += [f"  ! {text}" for text in against]
+    click.echo("\n".join(lines), err=True)
+
+
+def answer(
+    wish: Wish,
+    here: str,
+    steps: Sequence[Step],
+    findings: Sequence[Finding],
+    against: Sequence[str],
+    *,
+    changed: bool,
+    done: bool,
+) -> None:
+    """Say on stdout what came of it."""
+    data = {
+        "host": wish.name,
+        "verb": wish.verb,
+        "changed": changed,
+        "done": done,
+        "steps": [
+            {"step": step.verb.name.lower(), "where": step.where, "text": step.text(wish.name, here)}
+            for step in steps
+        ],
+        "moves": [{"guest": guest, "to": target} for guest, target in wish.moves],
+        "findings": [asdict(each) for each in findings],
+        "refusals": list(against),
+    }
+    text = f"{wish.name} {ENDS[wish.verb]}{'' if changed else '; nothing had to be done'}."
+    options.show(wish.output, text if done else "Nothing was changed.", data)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Names that an admin may mean: of hosts, domains, resources and devices, for completion.
+
+Decides where they are read: from a description or a CIB named on the line, else from the live CIB. Whatever cannot be
+read, quickly, has no names: a shell that waits or complains is worse than one that does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from lxml import etree
+
+from backstay.errors import BackstayError
+from backstay.host.pacemaker import Pacemaker
+from backstay.host.process import Completed, run
+
+PATIENCE = 2.0  # seconds for the live CIB; an admin has pressed a key and waits
+DESCRIPTIONS = (".yaml", ".yml")
+CIBS = (".xml",)
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_RESOURCES = "configuration/resources//*[self::primitive or self::group or self::clone or self::bundle]"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names that a description or a CIB has, each kind in its own order."""
+
+    hosts: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+
+
+def names(words: Iterable[str]) -> Names:
+    """The names of the description or the CIB among the `words` of a command line, else those of the live cluster."""
+    for word in words:
+        path = Path(word)
+        try:
+            if path.is_dir():
+                files = sorted(each for each in path.iterdir() if each.suffix in DESCRIPTIONS)
+                if files:
+                    return of_description([each.read_bytes() for each in files])
+            elif path.suffix in DESCRIPTIONS and path.is_file():
+                return of_description([path.read_bytes()])
+            elif path.suffix in CIBS and path.is_file():
+                return of_cib(path.read_bytes())
+        except OSError:
+            continue
+    return of_cluster()
+
+
+def of_description(files: Iterable[bytes]) -> Names:
+    """The names in the files of a cloud description, also of one that is not finished."""
+    found: dict[str, list[str]] = {"hosts": [], "domains": [], "storage": [], "devices": []}
+    for data in files:
+        try:
+            tree = yaml.load(data, Loader=_LOADER)  # noqa: S506  (a safe loader, in C where there is one)
+        except yaml.YAMLError:
+            continue
+        for section in found:
+            part = tree.get(section) if isinstance(tree, Mapping) else None
+            found[section] += [str(name) for name in part] if isinstance(part, Mapping) else []
+    domains, devices = tuple(found["domains"]), tuple(found["devices"])
+    return Names(tuple(found["hosts"]), domains, (*domains, *found["storage"]), devices)
+
+
+def of_cib(cib: bytes) -> Names:
+    """The names in a CIB."""
+    try:
+        root = etree.fromstring(cib)
+    except etree.XMLSyntaxError:
+        return Names()
+    hosts = [*_values(root, "configuration/nodes/node/@uname"), *_values(root, _REMOTE)]
+    return Names(
+        tuple(dict.fromkeys(hosts)),
+        _values(root, "configuration/resources//primitive[@type='domain' or @type='VirtualDomain']/@id"),
+        _values(root, f"{_RESOURCES}[not(@class='stonith')]/@id"),
+        _values(root, "configuration/resources//primitive[@class='stonith']/@id"),
+    )
+
+
+_REMOTE = "configuration/resources//primitive[@provider='pacemaker' and @type='remote']/@id"
+
+
+def _values(root: etree._Element, path: str) -> tuple[str, ...]:
+    found = root.xpath(path)
+    return tuple(str(value) for value in found) if isinstance(found, list) else ()
+
+
+def of_cluster() -> Names:
+    """The names in the live CIB; none when the cluster does not answer at once."""
+
+    def quickly(
+        argv: Iterable[str], *, timeout: float, environment: Mapping[str, str] | None = None, stdin: str = ""
+    ) -> Completed:
+        return run(list(argv), timeout=min(timeout, PATIENCE), environment=environment, stdin=stdin)
+
+    try:
+        return of_cib(Pacemaker(runner=quickly).live())
+    except BackstayError:
+        return Names()

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`backstay plan`: what a cloud description (or a whole CIB) would change, and what that does to what runs.
+
+Decides nothing about consequences: Pacemaker's own scheduler is asked. Changes nothing but the file of --out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from lxml import etree
+
+from backstay.cib import document, schema
+from backstay.cib.difference import Difference, differences, foreign
+from backstay.cib.merge import check_cluster, merge, set_nodes
+from backstay.cib.render import render
+from backstay.cib.templates import Templates, directories
+from backstay.cli import options
+from backstay.cli.validate import findings
+from backstay.errors import BadInput, Findings
+from backstay.host.output import PRIVATE, write_atomically
+from backstay.host.pacemaker import Pacemaker
+from backstay.host.scheduler import simulate
+from backstay.plan import planned, wording
+from backstay.plan.planned import Plan
+from backstay.plan.prediction import predict
+from backstay.plan.transition import Transition, read
+
+HURTS = 1
+
+
+class Simulated:
+    """Pacemaker's scheduler of this machine."""
+
+    def transition(self, cib: bytes) -> Transition:
+        """What it would do with `cib`."""
+        return read(simulate(cib))
+
+
+def check_schema(cib: etree._Element, what: str) -> None:
+    """Findings when `cib` does not fit its schema: the scheduler would ignore it without a word.
+
+    No more is asked of what is live already: a cluster without fence devices is what a plan has to begin with.
+    """
+    _raise_first(schema.check(cib), what)
+
+
+def _raise_first(found: Iterable[schema.Finding], what: str) -> None:
+    errors = [finding.message for finding in found if finding.severity == "error"]
+    if errors:
+        raise Findings(f"{what} is not valid: {errors[0]}", hint="backstay validate shows all findings")
+
+
+def make(
+    files: list[tuple[str, bytes]],
+    name: str,
+    cib: tuple[bytes, str],
+    directories_: tuple[Path, ...],
+    pacemaker: Pacemaker,
+) -> Plan:
+    """The plan that turns `cib` into what `files`, called `name`, say: a description, or a whole CIB.
+
+    Refused when that is another cluster's, or an id is taken; Findings when the outcome would not be valid.
+    """
+    live = document.parse(*cib)
+    if len(files) == 1 and document.is_xml(files[0][1]):
+        return replacing(live, document.parse(files[0][1], files[0][0]), pacemaker)
+    cloud = options.as_cloud(files, name)
+    check_cluster(live, cloud.cluster.name)
+    new = merge(live, render(cloud, Templates(directories(directories_))))
+    return between(live, new, cloud.cluster.name, pacemaker)
+
+
+def replacing(live: etree._Element, wanted: etree._Element, pacemaker: Pacemaker) -> Plan:
+    """The plan that gives `live` the configuration of `wanted`, but for the nodes, which are what they are now.
+
+    What Backstay itself says about them (capacities, sites) is that of `wanted`.
+    """
+    new, old = deepcopy(live), deepcopy(wanted)
+    here, there = new.find("configuration"), old.find("configuration")
+    if here is None or there is None:
+        raise BadInput("it holds no configuration", hint="name a whole CIB, such as cibadmin --query prints")
+    nodes, before = here.find("nodes"), there.find("nodes")
+    if nodes is not None and before is not None:
+        set_nodes(nodes, before)
+        there.replace(before, nodes)
+    new.replace(here, there)
+    return between(live, new, document.cluster_name(live), pacemaker)
+
+
+def between(live: etree._Element, new: etree._Element, cluster: str, pacemaker: Pacemaker) -> Plan:
+    """The plan that turns one CIB into another; Findings when one of them is not valid."""
+    check_schema(live, "the present configuration")
+    after = document.write(new)
+    _raise_first(
+        findings(document.parse(after, "the plan"), pacemaker), "the configuration that would be loaded"
+    )
+    prediction = predict(live, document.parse(after, "the plan"), Simulated())
+    return Plan(cluster, etree.tostring(live).decode(), after.decode(), prediction)
+
+
+def changed(plan: Plan) -> tuple[Difference, ...]:
+    """What differs between the plan's two configurations."""
+    before, after = (document.parse(text.encode(), "plan") for text in (plan.before, plan.after))
+    return differences(before, after)
+
+
+def hand_made(plan: Plan) -> tuple[tuple[str, str], ...]:
+    """Kind and name of what stays that Backstay did not create."""
+    before, after = (document.parse(text.encode(), "plan") for text in (plan.before, plan.after))
+    return foreign(before, after)
+
+
+def show(plan: Plan, different: tuple[Difference, ...]) -> str:
+    """The plan as text."""
+    stays = list(wording.hand_made(hand_made(plan)))
+    if not different:
+        return "\n".join([f"cluster {plan.cluster}: nothing changes.", *stays])
+    lines = [f"cluster {plan.cluster}", "what changes:", *wording.changes(different)]
+    lines += ["what that does (! ends something that runs):", *wording.consequences(plan.prediction)]
+    lines += stays
+    return "\n".join(lines)
+
+
+def facts(plan: Plan, different: tuple[Difference, ...]) -> dict[str, object]:
+    """The plan for --output json."""
+    foreseen = plan.prediction
+    return {
+        "cluster": plan.cluster,
+        "changes": [asdict(one) for one in different],
+        "steps": [asdict(step) for step in foreseen.steps],
+        "anyway": [asdict(step) for step in foreseen.anyway],
+        "stranded": list(foreseen.stranded),
+        "hand_made": [{"kind": kind, "name": name} for kind, name in hand_made(plan)],
+        "hurts": bool(foreseen.harm or foreseen.stranded),
+    }
+
+
+def start_from(cib: str | None, pacemaker: Pacemaker) -> tuple[bytes, str]:
+    """The configuration that a plan begins with, and its name."""
+    if cib is None:
+        return pacemaker.live(), "the live configuration"
+    data, name = options.read_input(cib)
+    return data, name
+
+
+@click.command()
+@click.argument("file")
+@click.option("--cib", metavar="FILE", help="Begin with the CIB in FILE, not with the live one.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="Write the plan to this file, for backstay apply."
+)
+@options.templates
+@options.common
+def plan(file: str, cib: str | None, out: Path | None, directories_: tuple[Path, ...], output: str) -> int:
+    """Say what loading the cloud description FILE (- for stdin) would change, and what that does.
+
+    FILE may also be a whole CIB, edited by hand: then everything is as it says, Backstay's or not.
+    Pacemaker's own scheduler says what starts, stops, moves or is fenced. Exit code 1: something that runs would be
+    stopped, a host fenced, or a domain finds no place.
+    """
+    pacemaker = Pacemaker()
+    made = make(options.read_files(file), file, start_from(cib, pacemaker), directories_, pacemaker)
+    different = changed(made)
+    if out is not None:
+        write_atomically(out, planned.write(made), PRIVATE)
+        click.echo(f"wrote {out}; backstay apply {out} carries it out", err=True)
+    options.show(output, show(made, different), facts(made, different))
+    return HURTS if different and (made.prediction.harm or made.prediction.stranded) else 0

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What Prometheus reads of the readiness of fencing."""
+
+from __future__ import annotations
+
+from backstay.cli.fence_metrics import text
+from backstay.fencing.check import Report
+from backstay.fencing.completeness import Finding
+from backstay.fencing.drill_marks import Record
+from backstay.fencing.readiness import Cell, State
+
+
+def test_a_file_for_prometheus():
+    cells = (
+        Cell("n1", "fence-n2", "n2", State.READY, 1000.0),
+        Cell("n1", 'odd"name', "n3", State.SILENT, 1000.0, "why"),
+    )
+    said = text(Report("n1", 1000.4, cells, (Finding("error", "x"), Finding("error", "y")), {}, {}))
+    assert [line for line in said.splitlines() if not line.startswith("#")] == [
+        'backstay_fence_ready{host="n2",device="fence-n2",asker="n1",state="ready"} 1',
+        'backstay_fence_ready{host="n3",device="odd\\"name",asker="n1",state="no answer"} 0',
+        'backstay_fence_findings{severity="error"} 2',
+        'backstay_fence_findings{severity="warning"} 0',
+        'backstay_fence_findings{severity="note"} 0',
+        "backstay_fence_check_timestamp_seconds 1000",
+    ]
+    assert said.endswith("\n")
+
+
+def test_when_a_host_was_really_fenced():
+    drills = [Record("n2", 1000.4, "n1", "fence-n2", 2.44, 41.0)]
+    said = text(Report("n1", 2000.0, (), (), {}, {}), drills)
+    assert said.endswith('\nbackstay_fence_drill_timestamp_seconds{host="n2",device="fence-n2"} 1000\n')
+    assert "drill" not in text(Report("n1", 2000.0, (), (), {}, {}))
