@@ -4,6 +4,8 @@
 PYTEST := .venv/bin/pytest --durations=15
 # The integration tests mostly wait, each file for its own processes; the lab is one for all.
 AT_ONCE := -n 3 --dist loadfile
+# Lab tests that `make test` has no time for; they run in `make test-full`, or by hand (tests/records.md).
+QUICK := -m "not long"
 # For `make demo ARGS=--keep` and `make test ARGS="-k domain"`.
 ARGS ?=
 
@@ -20,14 +22,19 @@ demo: ready-for-lab ## the main job: a cluster in a box, broken in every way, wi
 demo-before: ready-for-lab ## the same faults with today's agents, to compare
 	@deb=$$(scripts/build-deb) && .venv/bin/backstay lab demo --before --deb "$$deb" $(ARGS)
 
-test: ready-for-lab ## all tests: unit, integration and the lab
+test: ready-for-lab ## the tests: unit, integration and the lab, but for the long ones of the lab
 	@$(PYTEST) $(AT_ONCE) tests/unit tests/lint tests/integration $(ARGS)
-	@$(PYTEST) tests/lab $(ARGS)
+	@$(PYTEST) $(QUICK) tests/lab $(ARGS)
 
-test-full: test demo demo-before ## all tests, then both demos
+test-full: QUICK :=
+test-full: export BACKSTAY_KILLS ?= 12
+test-full: test kernel-test demo demo-before ## all tests, the long ones and those on VM nodes too, then both demos
+
+test-fresh: packages ## what a newcomer does, twice, in a fresh minimal Debian 12 (not part of CI)
+	@scripts/fresh
 
 unit: venv ## the quick tests, without root
-	@$(PYTEST) tests/unit tests/lint $(ARGS)
+	@$(PYTEST) -n 2 tests/unit tests/lint $(ARGS)
 
 lint: venv ## only the linters and house rules
 	@$(PYTEST) tests/lint tests/unit/style $(ARGS)
@@ -35,14 +42,38 @@ lint: venv ## only the linters and house rules
 integration: ready ## the tests with real tools, without a lab
 	@$(PYTEST) $(AT_ONCE) tests/integration $(ARGS)
 
-lab-test: ready-for-lab ## the tests on the cluster in a box
-	@$(PYTEST) tests/lab $(ARGS)
+lab-test: ready-for-lab ## the tests on the cluster in a box, but for the long ones
+	@$(PYTEST) $(QUICK) tests/lab $(ARGS)
 
-deb: packages ## the Debian package, in dist/
+lab-test-long: ready-for-lab ## the long tests on the cluster in a box (ARGS="-k swap" for one)
+	@$(PYTEST) -m long tests/lab $(ARGS)
+
+kernel-test: ready-for-lab ## the tests on VM nodes, which have a kernel of their own, but for the long ones
+	@$(PYTEST) $(QUICK) tests/kernel $(ARGS)
+
+kernel-test-long: ready-for-lab ## the long tests on VM nodes (ARGS="-k its_name" for one)
+	@$(PYTEST) -m long tests/kernel $(ARGS)
+
+bench-agents: ready-for-lab ## what a monitor costs, beside ocf:heartbeat:VirtualDomain (ARGS=--record keeps it)
+	@.venv/bin/python bench/agents $(ARGS)
+
+bench-fencing: ready ## what a fencing takes, beside fence_ipmilan if that is installed (ARGS=--record keeps it)
+	@.venv/bin/python bench/fencing $(ARGS)
+
+bench-render: ready ## what a cloud of 100 hosts and 1000 domains takes to render and validate (ARGS=--record keeps it)
+	@.venv/bin/python bench/render $(ARGS)
+
+mutate-fencing: ready ## whether the rehearsal sees a fence agent broken in every way: minutes to hours (ARGS="--sample 50")
+	@.venv/bin/python bench/mutate-fencing $(ARGS)
+
+deb: packages ## the Debian packages, in dist/
 	@scripts/build-deb
 
-rpm: packages ## the RPM package, in dist/
+rpm: packages ## the RPM packages, in dist/
 	@scripts/build-rpm
+
+wheel: packages ## source distribution and wheel, for pip, in dist/
+	@scripts/build-wheel
 
 format: venv ## puts the code into the house's form
 	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format .
@@ -65,5 +96,6 @@ clean: ## removes what was built here (not the lab, not the cache of the nodes' 
 	@rm -rf .venv .cache .hypothesis build dist lib/*.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo demo-before test test-full unit lint integration lab-test deb rpm format venv packages \
-	ready ready-for-lab clean-lab clean
+.PHONY: help demo demo-before test test-full unit lint integration lab-test lab-test-long kernel-test kernel-test-long deb rpm wheel format venv packages \
+	ready ready-for-lab clean-lab clean test-fresh bench-agents bench-fencing bench-render \
+	mutate-fencing

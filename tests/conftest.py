@@ -13,26 +13,44 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 Need = Callable[..., str]
+
+# Machines are slow and noisy, and a test that fails by chance is no test: no time limit, the same examples each time.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
 
 # Where a tool that a test may need comes from; scripts/setup installs all of them.
 PACKAGES = {
     "cibadmin": "pacemaker-cli-utils",
+    "crm": "crmsh",
+    "corosync": "corosync",
+    "crm_mon": "pacemaker-cli-utils",
     "crm_simulate": "pacemaker-cli-utils",
     "crm_verify": "pacemaker-cli-utils",
     "dpkg-buildpackage": "dpkg-dev",
     "dpkg-deb": "dpkg",
+    "fish": "fish",
     "ipmi_sim": "openipmi",
     "ipmitool": "ipmitool",
     "libvirtd": "libvirt-daemon",
+    "lintian": "lintian",
+    "/usr/lib/pacemaker/pacemaker-fenced": "pacemaker",
+    "man": "man-db",
     "mmdebstrap": "mmdebstrap",
+    "pcs": "pcs",
+    "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
     "rpm2cpio": "rpm2cpio",
     "rpmbuild": "rpm",
+    "rpmlint": "rpmlint",
+    "swtpm": "swtpm",
+    "swtpm_setup": "swtpm-tools",
     "systemd-nspawn": "systemd-container",
     "virsh": "libvirt-clients",
     "xmllint": "libxml2-utils",
+    "zsh": "zsh",
 }
 ADMIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -60,9 +78,9 @@ def need() -> Need:
 
 @pytest.fixture(scope="session")
 def schemas() -> Path:
-    """The directory with ocf-1.1.rng and metadata.rng (for fence agents), which scripts/setup fills."""
+    """The directory with ocf-1.1.rng, metadata.rng (for fence agents), ocf-tester, fence_ipmilan: what scripts/setup fetches."""
     directory = Path(os.environ.get("BACKSTAY_CACHE", "/var/cache/backstay")) / "schemas"
-    for name in ("ocf-1.1.rng", "metadata.rng"):
+    for name in ("ocf-1.1.rng", "metadata.rng", "ocf-tester", "fence_ipmilan", "fencing.py"):
         if not (directory / name).is_file():
             pytest.fail(
                 f"{directory / name} is missing here (scripts/setup packages fetches it)", pytrace=False
@@ -123,10 +141,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest, repository: Path) -> Callable[[str, str], None]:
-    """`golden("name.xml", text)` fails when `text` is not what tests/golden has under that name."""
+    """`golden("name.xml", text)` fails when `text` is not what tests/golden has under that name.
+
+    crm-scripts/ is made in the same way, because the packages install it without making anything.
+    """
 
     def compare(name: str, text: str) -> None:
-        path = repository / "tests" / "golden" / name
+        path = repository / (name if name.startswith("crm-scripts/") else f"tests/golden/{name}")
         if request.config.getoption("--regenerate-golden"):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

@@ -4,4 +4,4 @@
 This module decides the version and nothing else; it imports nothing, because every agent pays for it.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -17,6 +17,6 @@ def test_the_tests_of_the_claims_exist(repository):
     if not named:
         return
     argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--no-header", *named]
-    done = subprocess.run(argv, cwd=repository, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, cwd=repository, capture_output=True, text=True, timeout=600, check=False)
     if done.returncode != 0:
         pytest.fail(f"claims name tests that are not there:\n{done.stdout}{done.stderr}", pytrace=False)

@@ -28,7 +28,12 @@ def findings(repository: Path, *argv: str | Path) -> str:
 
 def programs(repository: Path) -> list[Path]:
     """The executables without a suffix, which the linters must be told about."""
-    places = (*repository.glob("agents/*"), *repository.glob("fencing/fence_*"))
+    places = (
+        *repository.glob("agents/*"),
+        *repository.glob("fencing/fence_*"),
+        repository / "libexec/command",
+        repository / "libexec/drbd-fence",
+    )
     return sorted(path for path in places if path.is_file())
 
 
@@ -38,6 +43,8 @@ def shell_scripts(repository: Path) -> list[Path]:
         *repository.glob("scripts/*"),
         *repository.glob(".ci/*"),
         *repository.glob("packaging/debian/*"),
+        *repository.glob("bin/*"),
+        *repository.glob("libexec/*"),
     )
     files = sorted(path for path in places if path.is_file())
     return [path for path in files if path.suffix == ".sh" or b"sh" in path.read_bytes().split(b"\n")[0][:20]]
@@ -74,3 +81,9 @@ def test_shell_scripts_can_be_read_by_bash(repository):
     said = "".join(findings(repository, "/bin/bash", "-n", script) for script in scripts)
     if said:
         pytest.fail(said, pytrace=False)
+
+
+def test_every_file_says_whose_it_is_and_under_which_licence(repository):
+    said = findings(repository, TOOLS / "reuse", "lint", "--lines")
+    if said:
+        pytest.fail(f"reuse has findings:\n{said}", pytrace=False)

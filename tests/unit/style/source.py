@@ -55,7 +55,9 @@ class Source:
     @property
     def is_program(self) -> bool:
         """One of the thin executables that are installed."""
-        return bool(re.match(r"(agents/[^/.]+|fencing/fence_[^/.]+)$", self.path))
+        return bool(
+            re.match(r"(agents/[^/.]+|fencing/fence_[^/.]+|libexec/(command|drbd-fence))$", self.path)
+        )
 
     @property
     def is_library(self) -> bool:

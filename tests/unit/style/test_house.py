@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.unit.style.source import Source
 PLACES = (
     "agents",
     "bench",
+    "crm-scripts",
     "crm-templates",
     "examples",
     "fencing",
@@ -32,8 +34,12 @@ NO_COMMENTS = frozenset({"LICENSE", "changelog", "control", "copyright", "format
 ABOUT_RULES = ("tests/unit/style/rules.py", "tests/unit/style/test_rules.py")
 
 
+@cache
 def sources(repository: Path) -> list[Source]:
-    """Every text file that somebody here wrote (no process may be started, so git is not asked)."""
+    """Every text file that somebody here wrote (no process may be started, so git is not asked).
+
+    Read and parsed once for all rules.
+    """
     files = [path for path in repository.iterdir() if path.is_file() and not path.name.startswith(".git")]
     for place in PLACES:
         files += (repository / place).rglob("*")

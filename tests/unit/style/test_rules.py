@@ -8,7 +8,9 @@ import pytest
 from tests.unit.style import rules
 from tests.unit.style.source import Source
 
+# REUSE-IgnoreStart
 LICENCE = "# SPDX-License-Identifier: GPL-2.0-or-later\n"
+# REUSE-IgnoreEnd
 LONG = "def long() -> None:\n" + "    pass\n" * 60
 CAUGHT = "def main() -> None:\n    try: f()\n    except Exception: pass\n"
 # Put together here, so that the rule about words does not find them in this file.
