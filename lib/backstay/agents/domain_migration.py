@@ -69,7 +69,7 @@ if TYPE_CHECKING:
         def storage(self, needs: Needs, timeout: float) -> Offer: ...
 
 
-RESERVE = 0.15  # part of the budget that is kept for cancelling and looking
+RESERVE = 0.25  # part of the budget that is kept for cancelling and looking
 LEAST, MOST = 2.0, 20.0  # seconds: bounds of that reserve
 GLANCE = 5.0  # seconds for one look at a migration, or at the target afterwards
 LOOK_EVERY = 2.0  # seconds between two looks at a migration
