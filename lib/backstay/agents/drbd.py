@@ -25,7 +25,8 @@ The monitor looks at more than the role. A promoted side is failed (9) when noth
 any more; where its I/O only waits, for the data or for a quorum, it is failed when another host offers itself. What is
 merely less than whole is degraded (190, promoted: 191), with a reason that names the volume and the peer: no disk, data
 that is not up to date, a resync that this side needs, a paused one, a connection that stands alone, a split brain, I/O
-that waits for fencing or for an admin. A peer that is away, and a resync that this side gives, are nothing to report;
+that waits for fencing or for an admin (it goes on by itself when a fencing is seen that the handler fence-peer did not
+wait for). A peer that is away, and a resync that this side gives, are nothing to report;
 they stand in the transient node attribute backstay-drbd-NAME, as does every other trouble for as long as it lasts.
 Pacemaker shows 190 and 191 as a failed action until "crm_resource --cleanup", also when all is well again.
 

@@ -32,7 +32,7 @@ def start(context: Context[DrbdParameters]) -> Outcome:
         context.warn(missing_notifications(context))
     outcome = roles.start(host, context.parameters, context.deadline, context.note, context.warn)
     if outcome.code == codes.SUCCESS:
-        offer(context, host, host.look(roles.LOOK))
+        offer_anew(context, host)
     return outcome
 
 
@@ -51,9 +51,14 @@ def promote(context: Context[DrbdParameters]) -> Outcome:
     """Promote it."""
     host = host_of(context)
     alone = not expects_two(context)
-    outcome = roles.promote(host, context.parameters, context.deadline, context.warn, alone)
+    # The handler fence-peer, which DRBD may call for this, has to answer while there is time to hear it.
+    host.promoting(max(context.deadline.left() - roles.HELD, 0.0))
+    try:
+        outcome = roles.promote(host, context.parameters, context.deadline, context.warn, alone)
+    finally:
+        host.promoting(None)
     if outcome.code == codes.SUCCESS:
-        offer(context, host, host.look(roles.LOOK))
+        offer_anew(context, host)
     return outcome
 
 
@@ -90,12 +95,16 @@ def notify(context: Context[DrbdParameters]) -> Outcome:
 
 def reload(context: Context[DrbdParameters]) -> Outcome:
     """Offer this host by the new scores; everything else is used from the next action on."""
-    host = host_of(context)
+    offer_anew(context, host_of(context))
+    return done("the new parameters are used from the next action on")
+
+
+def offer_anew(context: Context[DrbdParameters], host: Host) -> None:
+    """Offer this host by how the resource is now; what has been done is done, also where DRBD does not answer then."""
     try:
         offer(context, host, host.look(min(roles.LOOK, context.deadline.left())))
     except CannotAsk as error:
-        context.warn(f"the new promotion scores are used at the next monitor: {error}")
-    return done("the new parameters are used from the next action on")
+        context.warn(f"the promotion score of {host.name} is set at the next monitor: {error}")
 
 
 def missing_notifications(context: Context[DrbdParameters]) -> str:

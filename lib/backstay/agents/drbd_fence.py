@@ -8,7 +8,10 @@ the cluster fences hosts, nothing is answered that this has not been seen for: a
 the one that goes on, and what were written here then would be lost.
 
 Exit codes are DRBD's own (drbd.conf(5), fence-peer): 3 the peer's data is no good, 4 it was fenced off, 5 it cannot be
-reached, 6 it is the one that goes on, 7 its host was fenced; 1 says nothing, and I/O keeps waiting where it waits.
+reached, 6 it is the one that goes on, 7 its host was fenced; 1 says nothing, and I/O keeps waiting where it waits. 5 is
+no "I do not know": where one volume is up to date here, DRBD takes the peer for outdated at it, and goes on.
+
+DRBD asks once. An answer that came too late for the handler is given by the agent's monitor (`again`).
 """
 
 from __future__ import annotations
@@ -55,7 +58,7 @@ if TYPE_CHECKING:
 
 NOTHING, INCONSISTENT, FENCED, UNREACHABLE, ACTIVE, DEAD = 1, 3, 4, 5, 6, 7
 WAIT = 0  # no answer yet
-PATIENCE = 180.0  # seconds: longer than a cluster needs to see that a host is lost, and to fence it
+PATIENCE = 180.0  # seconds: longer than a cluster usually needs to see that a host is lost, and to fence it
 EVERY = 1.0  # seconds between two looks
 LOOK = 5.0
 GOOD = (drbd_state.UP_TO_DATE,)
@@ -120,7 +123,7 @@ def decide(seen: Seen) -> Answer:
     if all(known is Peer.DEAD for known in seen.peers.values()):
         if state.local(*GOOD):
             return Answer(DEAD, "the peer is down, and the data here is up to date", place=True)
-        return Answer(UNREACHABLE, "the peer is down, but whether the data here is the newest nobody knows")
+        return _not_alone(state, "the peer is down, but whether the data here is the newest nobody knows")
     members = [name for name, known in seen.peers.items() if known is Peer.MEMBER]
     if len(members) + sum(known is Peer.DEAD for known in seen.peers.values()) == len(seen.peers) and all(
         name in seen.answering for name in members
@@ -129,7 +132,7 @@ def decide(seen: Seen) -> Answer:
             return Answer(
                 FENCED, f"{', '.join(members)} answers in the cluster, and will not be promoted", place=True
             )
-        return Answer(UNREACHABLE, "the data here is not consistent")
+        return _not_alone(state, "the data here is not consistent")
     return _late(seen, _unclear(seen, state))
 
 
@@ -148,7 +151,16 @@ def _unclear(seen: Seen, state: State) -> Answer:
         )
     if state.local(*GOOD):
         return Answer(UNREACHABLE, f"{why}; the cluster fences nobody, so it is taken for dead", place=True)
-    return Answer(UNREACHABLE, why)
+    return _not_alone(state, why)
+
+
+def _not_alone(state: State, why: str) -> Answer:
+    """The data here is not good enough to go on without the peer, and no constraint keeps the peer back.
+
+    Then it must not be taken for outdated: with one volume that is up to date, 5 would mean just that.
+    """
+    good = any(device.disk in GOOD for device in state.devices)
+    return Answer(NOTHING if good else UNREACHABLE, why)
 
 
 def _worthless(state: State) -> bool:
@@ -218,7 +230,7 @@ def unfence(world: World, deadline: Deadline, note: Callable[[str], None], live:
     The CIB is read before the resource is looked at, and changed only if nobody has changed it since: a constraint that
     is placed meanwhile, for a connection that has just been lost, stays. Raises CannotAsk.
     """
-    there = Cluster() if live is None else live
+    there = Cluster(deadline) if live is None else live
     while True:
         raw = there.cib()
         cib = etree.fromstring(raw)
@@ -228,7 +240,7 @@ def unfence(world: World, deadline: Deadline, note: Callable[[str], None], live:
             return ""
         state = world.look(min(LOOK, max(deadline.left(), EVERY)))
         before = cibs.allowed(found)
-        after = _again(state, before, cibs.hosts(cib))
+        after = _allowed_now(state, before, cibs.hosts(cib))
         whole = state is not None and state.redundant
         if after == before and not whole:
             return ""
@@ -244,12 +256,51 @@ def unfence(world: World, deadline: Deadline, note: Callable[[str], None], live:
                 raise
             note(f"{world.name}: the cluster's configuration has moved, once more")
             continue
+        if whole and not _still_whole(world, deadline):
+            # A handler may have seen the constraint stand, and let I/O go on for it, just before it went.
+            _put_back(world, there, before, deadline)
+            return f"{world.name} has lost a side again: its fencing constraint was put back"
         if whole:
             return f"{world.name} is up to date on every side: it may be promoted anywhere again"
         return f"{world.name} may be promoted on {', '.join(sorted(after))}"
 
 
-def _again(state: State | None, before: frozenset[str], names: Mapping[str, str]) -> frozenset[str]:
+def _still_whole(world: World, deadline: Deadline) -> bool:
+    state = world.look(min(LOOK, max(deadline.left(), EVERY)))
+    return state is not None and state.redundant
+
+
+def _put_back(world: World, live: Live, leaves: frozenset[str], deadline: Deadline) -> None:
+    """Place the constraint again unless a handler has done so meanwhile; Refused when somebody is always faster."""
+    while True:
+        raw = live.cib()
+        cib = etree.fromstring(raw)
+        clone = cibs.clone_of(cib, world.name)
+        if not clone or cibs.constraint(cib, world.name, clone) is not None:
+            return
+        try:
+            live.replace(raw, etree.tostring(cibs.with_constraint(cib, world.name, clone, leaves)))
+        except Refused:
+            if deadline.expired:
+                raise
+        else:
+            return
+
+
+def again(
+    world: World, outdated: Sequence[str], whole: Sequence[str], seconds: float, live: Live | None = None
+) -> Answer:
+    """Ask once more for a promoted side whose I/O still waits after the handler gave up; never waits for anything.
+
+    The peer may have been fenced since, or confirmed dead by an admin. Where the answer has `place`, the constraint
+    stands, and I/O may go on. `seconds` is what the questions may take. What only the handler's patience decides
+    (a peer that is silent where nobody fences) stays undecided.
+    """
+    there = Cluster(Deadline(seconds)) if live is None else live
+    return _try(world, there, outdated, whole, Deadline(PATIENCE))
+
+
+def _allowed_now(state: State | None, before: frozenset[str], names: Mapping[str, str]) -> frozenset[str]:
     """Give the hosts that may be promoted: those that might before, and those that are up to date again."""
     if state is None or not state.local(*GOOD):
         return before
@@ -284,7 +335,9 @@ def handle(verb: str, environ: Mapping[str, str], patience: float = PATIENCE) ->
     host = Host(resource, environ.get("DRBD_CONF") or CONFIGURATION)
     if verb == "fence":
         out, whole = about(environ)
-        answer = fence(host, Cluster(), out, whole, Deadline(patience), journal.note)
+        left = host.promotion_left()
+        until = Deadline(patience if left is None else min(left, patience))
+        answer = fence(host, Cluster(), out, whole, until, journal.note)
         say = journal.alert if answer.code in (NOTHING, ACTIVE) else journal.note
         say(f"fence-peer: {answer.why} (exit code {answer.code})")
         return answer.code

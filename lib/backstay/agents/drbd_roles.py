@@ -44,6 +44,8 @@ LOOK = 5.0  # seconds for one look
 TOOL = 30.0  # seconds for a step that talks to the kernel and a disk
 HELD = 4.0  # seconds to find out who holds a device; kept at the end of an action
 AGAIN = 0.5  # seconds between two tries
+# Each refusal of a device that is held open is a line or more in the kernel's log, so the pause grows up to this (s).
+SELDOM = 5.0
 CALM = 15.0  # seconds that a promotion that fails takes at least, so that Pacemaker's next try is not the next moment
 NINE, LOCAL_8 = 9, "attach"
 IN_USE = ("held open", "in use", "open by", "Device is busy")
@@ -206,7 +208,7 @@ def is_held(tried: Completed) -> bool:
 
 def demote(world: World, deadline: Deadline, warn: Say) -> Outcome:
     """Give the promoted role up; wait for whoever still holds the device, and name them."""
-    held, said = "", "there was no time to try"
+    held, said, calm = "", "there was no time to try", AGAIN
     while True:
         state = world.look(LOOK)
         if state is None:
@@ -221,7 +223,13 @@ def demote(world: World, deadline: Deadline, warn: Say) -> Outcome:
         elif not tried.ok:
             said = tried.complaint()
             held = _held(world, state, tried, deadline, held, warn)
-            world.pause(min(AGAIN, deadline.left()))
+            calm = _pause(world, deadline, calm, grows=bool(held))
+
+
+def _pause(world: World, deadline: Deadline, seconds: float, grows: bool) -> float:
+    """Wait before the next try, and keep the time for a last one; give how long the next pause is."""
+    world.pause(min(seconds, max(deadline.left() - HELD, min(AGAIN, deadline.left()))))
+    return min(seconds * 2, SELDOM) if grows else AGAIN
 
 
 def _held(world: World, state: State, tried: Completed, deadline: Deadline, before: str, warn: Say) -> str:
@@ -255,7 +263,7 @@ def _bounded(act: Callable[[], Completed]) -> Completed | str:
 
 def stop(world: World, deadline: Deadline, warn: Say) -> Outcome:
     """Take it down; done only when it is not there any more."""
-    said, held = "there was no time to try", ""
+    said, held, calm = "there was no time to try", "", AGAIN
     while True:
         state = _look(world, deadline, warn)
         if state is None:
@@ -274,7 +282,7 @@ def stop(world: World, deadline: Deadline, warn: Say) -> Outcome:
         elif not tried.ok:
             said = tried.complaint()
             held = "" if isinstance(state, str) else _held(world, state, tried, deadline, held, warn)
-            world.pause(min(AGAIN, deadline.left()))
+            calm = _pause(world, deadline, calm, grows=bool(held))
 
 
 def _look(world: World, deadline: Deadline, warn: Say) -> State | str | None:

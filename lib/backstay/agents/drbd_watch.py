@@ -54,6 +54,7 @@ def watch(context: Context[DrbdParameters], host: Host) -> Outcome:
     found = health.findings(state, around)
     _tell(context, host, found)
     _unfence(context, host, state)
+    _let_go_on(context, host, state, around)
     may_fail = not context.is_probe and context.parameters.on_no_data == "failed"
     return health.judge(state, found, around, may_fail)
 
@@ -167,6 +168,27 @@ def _unfence(context: Context[DrbdParameters], host: Host, state: State) -> None
     if done:
         context.note(done)
     host.remember(WHOLE, "yes")
+
+
+def _let_go_on(context: Context[DrbdParameters], host: Host, state: State, around: health.Around) -> None:
+    """Let I/O go on that waits for a fencing which was only seen after the handler had given up: DRBD asks it once.
+
+    I/O that waits for something else as well is left alone: resume-io would end every wait.
+    """
+    if context.is_probe or not state.promoted or state.suspended != ("fencing",):
+        return
+    from backstay.agents.drbd_fence import again
+
+    away = [around.name(peer) for peer in state.storing if not peer.connected]
+    good = [around.name(peer) for peer in state.good_peers]
+    try:
+        answer = again(host, away, good, min(DAEMON * 2, context.deadline.left() / 2))
+        if answer.place:
+            resumed = host.adm("resume-io", timeout=max(min(LOOK, context.deadline.left() / 2), 1.0))
+            said = "I/O goes on" if resumed.ok else f"drbdadm resume-io: {resumed.complaint()}"
+            context.note(f"{host.name}: {answer.why}; {said}")
+    except CannotAsk as error:
+        context.warn(f"whether the I/O of {host.name} may go on is not known: {error}")
 
 
 def forget(host: Host) -> None:

@@ -10,20 +10,42 @@ import time
 
 from backstay.errors import CannotAsk
 from backstay.host.attributes import Attributes
+from backstay.host.clock import Deadline
 from backstay.host.pacemaker import Pacemaker
-from backstay.host.process import run
+from backstay.host.process import Completed, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 ANSWER = 3.0  # seconds in which a host's controller answers through Corosync
 TOOL = 5.0
 
 
+LEAST = 1.0  # seconds that a question gets in any case
+
+
 class Cluster:
-    """The cluster of this host; methods raise CannotAsk."""
+    """The cluster of this host; methods raise CannotAsk. No question takes longer than `until`."""
 
-    __slots__ = ("_pacemaker",)
+    __slots__ = ("_pacemaker", "_until")
 
-    def __init__(self) -> None:
-        self._pacemaker = Pacemaker()
+    def __init__(self, until: Deadline | None = None) -> None:
+        self._until = until
+        self._pacemaker = Pacemaker(runner=self._run)
+
+    def _run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        environment: Mapping[str, str] | None = None,
+        stdin: str = "",
+    ) -> Completed:
+        return run(argv, timeout=self._within(timeout), environment=environment, stdin=stdin)
+
+    def _within(self, seconds: float) -> float:
+        return min(seconds, max(self._until.left(), LEAST)) if self._until else seconds
 
     def cib(self) -> bytes:
         """Give the CIB, status included."""
@@ -35,12 +57,13 @@ class Cluster:
 
     def local(self) -> str:
         """Give the name of this host in the cluster."""
-        return Attributes().local(TOOL)
+        return Attributes().local(self._within(TOOL))
 
     def answers(self, host: str) -> bool:
         """Whether the controller of a host answers now: a question that goes there and back through Corosync."""
+        argv = ["crmadmin", f"--status={host}", f"--timeout={ANSWER:.0f}s"]
         try:
-            return run(["crmadmin", f"--status={host}", f"--timeout={ANSWER:.0f}s"], timeout=ANSWER + TOOL).ok
+            return run(argv, timeout=self._within(ANSWER + TOOL)).ok
         except CannotAsk:
             return False
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from backstay.host.process import Completed
 
 ATTRIBUTE = "backstay-drbd-"  # and the resource's name in the cluster: how it is here now
+PROMOTING = "promoting"  # what is remembered of a promotion: until when it waits (s on the monotonic clock)
+ENDING = 10.0  # seconds after that in which it may not have ended yet
 
 
 class Host:
@@ -78,8 +80,9 @@ class Host:
         from backstay.host.holders import Holders, said
 
         numbers = [(MAJOR, device.minor) for device in state.devices]
+        ours = os.getpid()
         try:
-            return said(ask(lambda: Holders().of(numbers), timeout))
+            return said(ask(lambda: Holders().of(numbers, (ours, os.getpid())), timeout))
         except (CannotAsk, OSError) as error:
             return f"somebody who could not be found out ({error})"
 
@@ -133,6 +136,18 @@ class Host:
                 self._memory.forget(f"drbd-{self.name}.{about}")
         except OSError:
             return
+
+    def promoting(self, seconds: float | None) -> None:
+        """Remember that a promotion waits for these seconds at most; None when it is over."""
+        self.remember(PROMOTING, "" if seconds is None else f"{time.monotonic() + seconds:.1f}")
+
+    def promotion_left(self) -> float | None:
+        """Give how long the promotion that is under way still waits, 0.0 when it is about to end; None without one."""
+        try:
+            left = float(self.recall(PROMOTING)) - time.monotonic()
+        except ValueError:
+            return None
+        return max(left, 0.0) if left > -ENDING else None
 
     def uname(self) -> str:
         """Give the name that DRBD knows this host by."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DEEPEST = 4  # layers of devices upon devices
 SHOWN = 4  # holders in one message
+NONE = (0, 0)  # the number of no device
 
 
 class Holders:
@@ -31,21 +32,25 @@ class Holders:
         self._root = root
         self._proc = Proc(f"{root}/proc")
 
-    def of(self, numbers: list[tuple[int, int]]) -> list[str]:
-        """Name who holds the devices with these numbers (major, minor), each once; raises OSError."""
+    def of(self, numbers: list[tuple[int, int]], ours: tuple[int, ...] = ()) -> list[str]:
+        """Name who holds the devices with these numbers (major, minor), each once; raises OSError.
+
+        `ours` are processes that only look: what they were given open by whoever started them is their starter's.
+        """
         every = dict.fromkeys(numbers)
         said = []
         for major, minor in numbers:
             for number, name in self._upon(major, minor, DEEPEST):
-                every[number] = None
                 said.append(name)
-        return list(dict.fromkeys([*said, *self._mounts(set(every)), *self._processes(set(every))]))
+                if number != NONE:
+                    every[number] = None
+        return list(dict.fromkeys([*said, *self._mounts(set(every)), *self._processes(set(every), ours)]))
 
     def _upon(self, major: int, minor: int, deeper: int) -> Iterator[tuple[tuple[int, int], str]]:
         """Give the devices that lie upon a device, with their names, and those upon them."""
         for name in _listed(f"{self._root}/sys/dev/block/{major}:{minor}/holders"):
             base = f"{self._root}/sys/class/block/{name}"
-            number = _number(_text(f"{base}/dev"))
+            number = _number(_text(f"{base}/dev"))  # (0, 0) when it is gone again: then nobody can hold it
             mapped = _text(f"{base}/dm/name")
             yield number, f"the device {mapped} (device-mapper)" if mapped else f"the device {name}"
             if deeper:
@@ -71,9 +76,9 @@ class Holders:
             if _device(f"{self._root}{path}") in numbers:
                 yield "swap"
 
-    def _processes(self, numbers: set[tuple[int, int]]) -> Iterator[str]:
+    def _processes(self, numbers: set[tuple[int, int]], ours: tuple[int, ...]) -> Iterator[str]:
         """Name the processes that have one of these devices open."""
-        for pid in sorted(self._proc.pids()):
+        for pid in sorted(set(self._proc.pids()) - set(ours)):
             base = f"{self._proc.root}/{pid}/fd"
             if any(self._holds(f"{base}/{name}", numbers) for name in _listed(base)):
                 yield self._named(pid)
@@ -114,13 +119,13 @@ def _device(path: str) -> tuple[int, int]:
     try:
         number = os.stat(path).st_rdev  # noqa: PTH116
     except OSError:
-        return 0, 0
+        return NONE
     return os.major(number), os.minor(number)
 
 
 def _number(text: str) -> tuple[int, int]:
     major, _, minor = text.strip().partition(":")
-    return (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else (0, 0)
+    return (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else NONE
 
 
 def _text(path: str) -> str:

@@ -14,14 +14,21 @@ from backstay.cib import drbd_fencing as cibs
 from backstay.cib.drbd_fencing import Peer
 from backstay.errors import CannotAsk, Refused
 from backstay.host.clock import Deadline
+from backstay.host.drbd_state import Device
 from tests.unit.agents.test_drbd_health import APART, AWAY, peer, state
 from tests.unit.cib.test_drbd_fencing import CIB, CLONE
 
 GOOD = state("UpToDate", "Primary", AWAY)
 PERHAPS = state("Consistent", "Secondary", AWAY)
 OLD = state("Outdated", "Secondary", AWAY)
+MIXED = replace(GOOD, devices=(*GOOD.devices, Device(1, 11, "Inconsistent")))
 MEMBER, DEAD, UNCLEAR = Peer.MEMBER, Peer.DEAD, Peer.UNCLEAR
 N2 = frozenset({"n2"})
+UNCLEAR_CIB = CIB.replace('expected="down"', 'expected="member"')
+NOBODY_FENCES = (
+    '<crm_config><cluster_property_set id="o"><nvpair id="f" name="stonith-enabled" value="false"/>'
+    "</cluster_property_set>"
+)
 CASES = [
     # what, what is seen, the code, whether the constraint is placed
     ("the peer is dead", Seen(GOOD, {"n2": DEAD}), 7, True),
@@ -45,6 +52,10 @@ CASES = [
     ("nobody it could be about", Seen(GOOD, {}), 1, False),
     ("one of two is dead, the other answers", Seen(GOOD, {"n2": MEMBER, "n3": DEAD}, N2), 4, True),
     ("one of two is unclear", Seen(GOOD, {"n2": DEAD, "n3": UNCLEAR}), 0, False),
+    # 5 would let the good volume go on, with nothing that keeps the peer from being promoted
+    ("dead, and one volume of two is good here", Seen(MIXED, {"n2": DEAD}), 1, False),
+    ("it answers, and one volume of two is good here", Seen(MIXED, {"n2": MEMBER}, N2), 1, False),
+    ("nobody fences, one volume of two is good here", Seen(MIXED, {"n2": UNCLEAR}, fences=False, expired=True), 1, False),
 ]  # fmt: skip
 
 
@@ -229,3 +240,39 @@ def test_a_third_side_that_is_whole_again_may_be_promoted_again():
     three = state("UpToDate", "Primary", peer(name="N2"), replace(AWAY, name="n3", number=2))
     assert "N2" in unfence(live, three)
     assert live.left == {"n1", "N2"}
+
+
+def test_one_that_goes_while_the_connection_breaks_is_put_back():
+    """A handler saw it stand and wrote nothing, so the CIB has not moved; then it was removed."""
+    live, world = fenced("n1"), World(state())
+    loaded = live.replace
+
+    def replace_and_break(old, new):
+        world.now = GOOD
+        return loaded(old, new)
+
+    live.replace = replace_and_break
+    assert "put back" in unfence_in(world, live)
+    assert live.left == {"n1"}
+
+
+def unfence_in(world, live):
+    return handler.unfence(world, live.deadline(), lambda _: None, live)
+
+
+WAITS = replace(GOOD, suspended=("fencing",))
+
+
+@pytest.mark.parametrize(
+    "cib,place,left",
+    [
+        (CIB, True, {"n1"}),
+        (UNCLEAR_CIB, False, None),
+        (UNCLEAR_CIB.replace("<crm_config>", NOBODY_FENCES), False, None),
+    ],
+    ids=["fenced since", "not yet", "nobody fences: the handler's patience decides, not a monitor"],
+)
+def test_what_the_handler_gave_up_is_asked_again(cib, place, left):
+    live = Live(cib)
+    answer = handler.again(World(WAITS), ["n2"], [], 6.0, live)
+    assert (answer.place, live.left) == (place, left)

@@ -206,3 +206,16 @@ def test_nothing_is_promoted_or_demoted_by_a_stop_of_an_unpromoted_side():
 def test_what_is_held_is_known_by_drbds_words():
     assert roles.is_held(Fake(LEADS, held="x").secondary(LEADS, 1))
     assert HELD
+
+
+@pytest.mark.parametrize("act", [demote, stop])
+def test_a_device_that_stays_held_is_tried_ever_more_seldom(act):
+    """Each refusal stands in the kernel's log."""
+    fake = Fake(LEADS, held="the process 7 (dd)")
+    assert act(fake, 90).code == codes.GENERIC
+    assert len(fake.told) < 30
+    freed = Fake(LEADS, held="the process 7 (dd)", held_for=60)
+    assert act(freed, 90).code == codes.SUCCESS
+    assert freed.clock < 60 + roles.SELDOM + 1
+    late = Fake(LEADS, held="the process 7 (dd)", held_for=86)
+    assert act(late, 90).code == codes.SUCCESS, "the last try is kept"

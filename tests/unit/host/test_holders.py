@@ -31,8 +31,8 @@ def host(tmp_path):
             if opens:
                 (base / "fd/3").symlink_to(opens)
 
-        def holders(self):
-            return Holders(str(tmp_path)).of([NULL])
+        def holders(self, *ours):
+            return Holders(str(tmp_path)).of([NULL], ours)
 
     made = Host()
     made.process(1, "init")
@@ -87,3 +87,21 @@ def test_a_proc_that_hides_processes_is_no_absence(host):
 
 def test_many_are_shortened():
     assert said([f"p{number}" for number in range(9)]) == "p0, p1, p2, p3 and 5 more"
+
+
+def test_who_only_looks_is_no_holder(host):
+    """An agent that was started with the device open has it open as well, and so has the child that looks."""
+    host.process(7, "sh", opens="/dev/null")
+    host.process(8, "drbd", opens="/dev/null")
+    host.process(9, "drbd", opens="/dev/null")
+    assert host.holders(8, 9) == ["the process 7 (sh)"]
+
+
+def test_a_device_upon_it_that_is_gone_again_names_nobody_else(host):
+    sys = host.root / "sys"
+    (sys / "dev/block/1:3/holders").mkdir(parents=True)
+    (sys / "dev/block/1:3/holders/dm-0").touch()
+    (host.root / "dev").mkdir()
+    (host.root / "dev/plain").write_text("has no number either")
+    host.process(7, "cat", opens=str(host.root / "dev/plain"))
+    assert host.holders() == ["the device dm-0"]
