@@ -33,7 +33,7 @@ class FrontendParameters(Parameters):
     """What an admin may choose."""
 
     profile = text(
-        "which profile the role has: generic, or NAME for /etc/backstay/profiles/NAME.toml",
+        "which profile the role has: generic, opennebula, or NAME for /etc/backstay/profiles/NAME.toml",
         check=_name,
         default=profiles.GENERIC,
     )
@@ -72,6 +72,12 @@ unit is down and has no process left, whatever its KillMode.
 
 A profile says what the role is made of. An admin writes one as /etc/backstay/profiles/NAME.toml, the same on every
 host: units, [[probes]] with http, tcp, xmlrpc or command, and the commands of [check], [take], [leave] and [recover].
+
+The profile opennebula is OpenNebula (5.12 to 7): oned and those of its scheduler, HEM, FireEdge, Sunstone, OneGate and
+OneFlow that a host has, where their own configuration says that they listen. It is up when oned gives an authenticated
+XML-RPC method its answer, within 15 s (later than 5 s is degraded; a oned that takes connections and gives no answer
+hangs); the others are optional. It starts only where /var/lib/one can be written and has the credentials and where the
+database is: SQLite's file, or the greeting of MySQL or MariaDB. A oned without its database would begin an empty cloud.
 
 start: the lease, [check], [take], the units in order, then it waits for the required answers. stop: the units in the
 opposite order, what does not end is killed, nothing may be left; then [leave] and the lease. Units that the init system
@@ -151,7 +157,7 @@ def validate(context: Context[FrontendParameters]) -> Outcome:
         return failed(str(error), codes.ARGUMENTS)
     except CannotAsk as error:
         return failed(str(error))
-    missing = [unit for unit in units if not units[unit].installed]
+    missing = [unit for unit in units if not units[unit].installed and unit not in profile.if_installed]
     if missing:
         return failed(f"this host has no unit {', '.join(missing)}", codes.NOT_INSTALLED)
     if boots:

@@ -10,6 +10,7 @@ Decides what a declaration may say. Every complaint names the key.
     status = [200]
     text = "ready"
     within = "3s"
+    slow = "1s"                               # an answer later than that is degraded
     required = false
     [take]                                     # likewise: check, leave, recover
     commands = [["/usr/sbin/take-it", "now"]]
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 STEPS = ("check", "take", "leave", "recover")
 KEYS = ("summary", "units", "not_at_boot", "probes", *STEPS)
-PROBE_KEYS = (*KINDS, "name", "within", "required", "status", "text", "method", "words", "insecure")
+PROBE_KEYS = (*KINDS, "name", "within", "required", "status", "text", "method", "words", "insecure", "slow")
 PLAIN = "{file:"
 
 
@@ -112,6 +113,7 @@ def _probe(said: Mapping[str, Any], number: int) -> Probe:
         method=str(said.get("method", "")),
         words=words,
         insecure=_boolean(said.get("insecure", False), f"insecure of {name}"),
+        slow=_seconds(said["slow"], f"slow of {name}") if "slow" in said else 0.0,
     )
 
 

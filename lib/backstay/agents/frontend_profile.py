@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from backstay.host.clock import Deadline
+    from backstay.host.probes import Answer
     from backstay.host.process import Completed
     from backstay.host.systemd import Unit
 
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
         def leftovers(self, unit: Unit) -> tuple[int, ...]: ...
         def run(self, command: Command, timeout: float) -> Completed: ...
         def pause(self, seconds: float) -> None: ...
+        def now(self) -> float: ...
+        def ask(self, probes: Sequence[Probe], at_most: float) -> tuple[Answer, ...]: ...
+        def usable(self, directory: str, timeout: float) -> str: ...
+        def beginning(self, path: str, length: int, timeout: float) -> bytes: ...
+        def oned(
+            self, url: str, credentials: str, method: str, words: Sequence[object], timeout: float
+        ) -> str: ...
 
 
 HTTP, TCP, XMLRPC, COMMAND = "http", "tcp", "xmlrpc", "command"
@@ -63,7 +71,8 @@ class Probe:
     answer), tcp (host:port takes a connection, and begins with `text` if there is one), xmlrpc (a URL whose `method` is
     called with `words`; an answer that is no fault, with `text` in it), or command (`words` are its arguments; it ends
     with one of `status`, 0 without, and says `text`). A word `{file:PATH}` is the content of that file.
-    An optional probe that is not answered makes the role degraded, not failed.
+    An optional probe that is not answered makes the role degraded, not failed; so does an answer that took longer than
+    `slow` seconds. One with a `unit` is asked where that unit is installed.
     """
 
     __slots__ = (
@@ -72,9 +81,11 @@ class Probe:
         "method",
         "name",
         "required",
+        "slow",
         "status",
         "target",
         "text",
+        "unit",
         "within",
         "words",
     )
@@ -92,6 +103,8 @@ class Probe:
         method: str = "",
         words: Sequence[str] = (),
         insecure: bool = False,
+        slow: float = 0.0,
+        unit: str = "",
     ) -> None:
         self.name = name
         self.kind = kind
@@ -103,6 +116,8 @@ class Probe:
         self.method = method
         self.words = tuple(words)
         self.insecure = insecure
+        self.slow = slow
+        self.unit = unit
 
 
 class Profile:
@@ -110,6 +125,7 @@ class Profile:
 
     `units` are started in this order, after `takes`, and stopped in the opposite one, before `leaves`. `checks` must
     succeed before anything is started. `not_at_boot` are units which the init system must not start; `units` without.
+    `if_installed` are those of the units that a host may lack.
     """
 
     def __init__(
@@ -123,8 +139,11 @@ class Profile:
         leaves: Sequence[Command] = (),
         recovers: Sequence[Command] = (),
         not_at_boot: Sequence[str] = (),
+        if_installed: Sequence[str] = (),
     ) -> None:
         self.name = name
+        self.if_installed = frozenset(unit_name(unit) for unit in if_installed)
+        self.absent: frozenset[str] = frozenset()  # of them, as far as `present` has looked
         self.units = tuple(unit_name(unit) for unit in units)
         self.probes = tuple(probes)
         self.checks = tuple(checks)
@@ -136,11 +155,18 @@ class Profile:
     def present(self, world: World, until: Deadline) -> tuple[str, str]:
         """Say how much of the role is on this host (NOWHERE only on proof, PARTLY, WHOLLY), in words as well."""
         units = world.units(self.units, min(SYSTEMD_TIME, until.left()))
+        self.absent = frozenset(
+            name for name in self.if_installed if name in units and not units[name].installed
+        )
         down = [name for name, unit in units.items() if unit.down and not unit.pid]
         left = [name for name in down if world.leftovers(units[name])]
         if len(down) == len(units) and not left:
             return NOWHERE, f"no unit of it runs ({', '.join(self.units)})"
-        lame = [f"{name} ({units[name].active})" for name in units if units[name].active != "active"]
+        lame = [
+            f"{name} ({units[name].active})"
+            for name in units
+            if name not in self.absent and units[name].active != "active"
+        ]
         if left:
             return PARTLY, f"{', '.join(left)} is down and has processes"
         return (PARTLY, f"not active: {', '.join(lame)}") if lame else (WHOLLY, "its units are active")

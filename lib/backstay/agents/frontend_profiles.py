@@ -20,12 +20,14 @@ if TYPE_CHECKING:
         """Where profiles are written (host.frontend.Host)."""
 
         def profile(self, name: str) -> str: ...
+        def configuration(self, path: str) -> str: ...
         def recall(self, what: str = "") -> str: ...
         def remember(self, text: str, what: str = "") -> None: ...
 
 
 GENERIC = "generic"
-BUILT_IN = (GENERIC,)
+OPENNEBULA = "opennebula"
+BUILT_IN = (GENERIC, OPENNEBULA)
 TEXT, UNITS = "-profile", "-units"  # what is remembered of a profile
 
 
@@ -35,11 +37,13 @@ class NoProfile(BadInput):
 
 def profile_of(parameters: FrontendParameters, files: Files) -> Profile:
     """Give the profile, with the units and probes of the parameters in it; raises BadInput and NoProfile."""
-    profile = _built_in(parameters) if parameters.profile in BUILT_IN else _written(parameters.profile, files)
+    built_in = parameters.profile in BUILT_IN
+    profile = _built_in(parameters.profile, files) if built_in else _written(parameters.profile, files)
     units = parameters.units.split()
     if units:
         profile.units = tuple(unit_name(unit) for unit in units)
         profile.not_at_boot = profile.units
+        profile.if_installed = frozenset()
     if parameters.probes or parameters.optional_probes:
         from backstay.agents.frontend_declared import short_probe
 
@@ -52,11 +56,12 @@ def profile_of(parameters: FrontendParameters, files: Files) -> Profile:
     return profile
 
 
-def _built_in(parameters: FrontendParameters) -> Profile:
-    from backstay.agents import frontend_generic
+def _built_in(name: str, files: Files) -> Profile:
+    if name == OPENNEBULA:
+        from backstay.agents import frontend_opennebula
 
-    makers = {GENERIC: frontend_generic.make}
-    return makers[parameters.profile](parameters)
+        return frontend_opennebula.make(files.configuration)
+    return Profile(GENERIC)
 
 
 def _written(name: str, files: Files) -> Profile:

@@ -42,7 +42,7 @@ def bring_up(context: Call, host: Host, profile: Profile) -> Outcome:
         write_lease(context, host, leases.take)
         profile.take(host, context.deadline, context.note)
         for unit in profile.units:
-            trouble = _started(context, host, unit)
+            trouble = _started(context, host, unit, unit in profile.if_installed)
             if trouble:
                 return failed(trouble)
     except CannotAsk as error:
@@ -50,12 +50,12 @@ def bring_up(context: Call, host: Host, profile: Profile) -> Outcome:
     return _until_it_answers(context, host, profile)
 
 
-def _started(context: Call, host: Host, unit: str) -> str:
+def _started(context: Call, host: Host, unit: str, may_lack: bool) -> str:
     """Start a unit; say what is wrong, or nothing."""
     left = context.deadline.left()
     seen = host.units([unit], min(SYSTEMD_TIME, left))[unit]
     if not seen.installed:
-        return f"there is no unit {unit} on this host"
+        return "" if may_lack else f"there is no unit {unit} on this host"
     if seen.masked:
         return f"{unit} is masked by an admin; systemctl unmask {unit}"
     if seen.active == "failed":

@@ -79,7 +79,7 @@ def _watch(context: Call, host: Host, profile: Profile, memory: Memory) -> Outco
     if trouble:
         return _silent(context, host, memory, "; ".join(trouble))
     memory.first = 0.0
-    remarks = [_said(answer) for answer in answers if answer.trouble]
+    remarks = [_said(answer) for answer in answers if answer.trouble or answer.slow]
     remarks += [remark] if remark else []
     _boots(context, host, profile, memory)
     if remarks:
@@ -88,7 +88,7 @@ def _watch(context: Call, host: Host, profile: Profile, memory: Memory) -> Outco
 
 
 def _said(answer: Answer) -> str:
-    return f"{answer.name}: {answer.trouble}"
+    return f"{answer.name}: {answer.trouble or f'slow, it took {answer.seconds:.1f} s to answer'}"
 
 
 def _moving(host: Host, profile: Profile) -> bool:
@@ -97,7 +97,9 @@ def _moving(host: Host, profile: Profile) -> bool:
         units = host.units(profile.units, TOOL_TIME)
     except CannotAsk:
         return True
-    return all(unit.active == "active" or unit.moving for unit in units.values())
+    return all(
+        unit.active == "active" or unit.moving or name in profile.absent for name, unit in units.items()
+    )
 
 
 def _silent(context: Call, host: Host, memory: Memory, said: str) -> Outcome:
@@ -118,7 +120,7 @@ def _ask(context: Call, host: Host, profile: Profile, memory: Memory) -> Sequenc
         for each in profile.probes
         if each.name in late and each.kind == COMMAND and host.hangs(each.words)
     ]
-    asked = [each for each in profile.probes if each not in held]
+    asked = [each for each in profile.probes if each not in held and each.unit not in profile.absent]
     answers = list(host.ask(asked, max(context.deadline.left() - RESERVE, 1.0)))
     from backstay.host.probes import Answer
 

@@ -131,6 +131,27 @@ class Host:
         with open(f"{PROFILES}/{name}.toml", encoding="utf-8") as file:  # noqa: PTH123
             return file.read(LARGEST)
 
+    def configuration(self, path: str) -> str:
+        """Give a configuration file of the software on this host, empty when there is none."""
+        try:
+            return _text(path)
+        except OSError:
+            return ""
+
+    def beginning(self, path: str, length: int, timeout: float) -> bytes:
+        """Give the first bytes of a file that may lie on storage that hangs, empty when there is none."""
+        return bytes(child.ask(lambda: _beginning(path, length), timeout))
+
+    def usable(self, directory: str, timeout: float) -> str:
+        """Write, flush, read back and remove a small file in a directory; say what is wrong, or nothing."""
+        return str(child.ask(lambda: _use(f"{directory}/.backstay-{os.uname().nodename}"), timeout))
+
+    def oned(self, url: str, credentials: str, method: str, words: Sequence[object], timeout: float) -> str:
+        """Ask OpenNebula; raises CannotAsk, host.opennebula.Refused when it answered and said no."""
+        from backstay.host.opennebula import call
+
+        return call(url, credentials, method, words, timeout)
+
     # ---- the lease
 
     def lease(self, path: str, change: Callable[[str], tuple[str, str]], timeout: float) -> str:
@@ -183,6 +204,27 @@ def _text(path: str) -> str:
             return file.read(LARGEST)
     except FileNotFoundError:
         return ""
+
+
+def _beginning(path: str, length: int) -> bytes:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read(length)
+    except FileNotFoundError:
+        return b""
+
+
+def _use(path: str) -> str:
+    from backstay.host.durable import replace
+
+    content = os.urandom(512)
+    try:
+        replace(path, content)
+        found = _beginning(path, len(content))
+        os.unlink(path)  # noqa: PTH108
+    except OSError as error:
+        return error.strerror or str(error)
+    return "" if found == content else "what was written is not what is read"
 
 
 def _changed(path: str, change: Callable[[str], tuple[str, str]]) -> str:

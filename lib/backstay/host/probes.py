@@ -13,6 +13,7 @@ from backstay.host import child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Sequence
     from typing import Protocol
     from urllib.request import BaseHandler
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         method: str
         words: tuple[str, ...]
         insecure: bool
+        slow: float
 
 
 LARGEST = 1 << 20  # bytes of an answer that are looked at
@@ -38,9 +40,9 @@ FILE = "{file:"
 
 
 class Answer:
-    """How a probe was answered: `trouble` is empty when it was. `late` says that it did not end in time."""
+    """How a probe was answered: `trouble` is empty when it was; `late` (not in time) and `slow` say how."""
 
-    __slots__ = ("late", "name", "required", "seconds", "trouble")
+    __slots__ = ("late", "name", "required", "seconds", "slow", "trouble")
 
     def __init__(
         self, name: str, required: bool, trouble: str = "", seconds: float = 0.0, late: bool = False
@@ -50,6 +52,7 @@ class Answer:
         self.trouble = trouble
         self.seconds = seconds
         self.late = late
+        self.slow = False
 
     def __repr__(self) -> str:
         return f"Answer({self.name}: {self.trouble or 'good'}, {self.seconds:.3f} s)"
@@ -79,7 +82,12 @@ def _answer(probe: Probe, pending: child.Pending, began: float, within: float) -
         trouble, seconds, timed_out = pending.answer()
     except CannotAsk as error:
         return Answer(probe.name, probe.required, str(error), time.monotonic() - began)
-    return late if timed_out else Answer(probe.name, probe.required, trouble, seconds)
+    if timed_out:
+        late.trouble = trouble or late.trouble
+        return late
+    answer = Answer(probe.name, probe.required, trouble, seconds)
+    answer.slow = 0.0 < probe.slow < seconds
+    return answer
 
 
 def _question(probe: Probe) -> Callable[[], tuple[str, float, bool]]:
@@ -90,8 +98,9 @@ def _question(probe: Probe) -> Callable[[], tuple[str, float, bool]]:
         began = time.monotonic()
         try:
             trouble = way(probe)
-        except TimeoutError:
-            return "", time.monotonic() - began, True
+        except TimeoutError as late:
+            said = "" if late.errno or str(late) == "timed out" else str(late)
+            return said, time.monotonic() - began, True
         except OSError as error:
             trouble = error.strerror or str(error)
         return trouble, time.monotonic() - began, False
@@ -148,10 +157,7 @@ def _unchecked() -> BaseHandler:
 
 
 def _tcp(probe: Probe) -> str:
-    import socket
-
-    host, _, port = probe.target.rpartition(":")
-    with socket.create_connection((host.strip("[]"), int(port)), probe.within) as connection:
+    with _connected(probe.target, probe.within) as connection:
         if not probe.text:
             return ""
         connection.settimeout(probe.within)
@@ -164,20 +170,43 @@ def _tcp(probe: Probe) -> str:
     return _lacks(probe, said.decode("utf-8", "replace"))
 
 
+def _connected(target: str, within: float) -> socket.socket:
+    """Connect to host:port, or to the socket at a path."""
+    import socket
+
+    if not target.startswith("/"):
+        host, _, port = target.rpartition(":")
+        return socket.create_connection((host.strip("[]"), int(port)), within)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(within)
+    connection.connect(target)
+    return connection
+
+
 def _xmlrpc(probe: Probe) -> str:
     import socket
+    import urllib.parse
     import xmlrpc.client
 
     socket.setdefaulttimeout(probe.within)
+    address = urllib.parse.urlsplit(probe.target)
+    # One that hangs still takes connections; one that is down does not.
+    socket.create_connection((address.hostname or "", address.port or 80), probe.within).close()
     try:
         server = xmlrpc.client.ServerProxy(probe.target, allow_none=True)
         said = getattr(server, probe.method)(*(_word(word) for word in probe.words))
+    except TimeoutError:
+        raise TimeoutError(
+            f"it hangs: takes connections and gives no answer within {probe.within:g} s"
+        ) from None
     except xmlrpc.client.Fault as fault:
         return f"fault {fault.faultCode}: {fault.faultString}"
     except xmlrpc.client.ProtocolError as error:
         return f"HTTP status {error.errcode}"
     except xmlrpc.client.Error as error:
         return f"no XML-RPC: {error}"
+    if isinstance(said, list) and len(said) > 1 and said[0] is False:
+        return f"it says no: {said[1]}"  # OpenNebula's way: whether it succeeded, then what it says
     return _lacks(probe, str(said))
 
 
