@@ -45,15 +45,10 @@ def permit(made: Plan, different: tuple[Difference, ...], *, stop: bool, remove:
         first = wording.sentence(harm[0]) if harm else f"{made.prediction.stranded[0]} finds no place"
         more = len(harm) + len(made.prediction.stranded) - 1
         hurts = f"applying it would hurt: {first}" + (f" (and {more} more)" if more else "")
-    asked = sys.stdin.isatty() and not yes
-    if hurts and not asked:
+    if hurts and (yes or not sys.stdin.isatty()):
         raise Refused(hurts, hint="insist with --allow-stop")
-    if yes:
-        return
-    if not asked:
-        raise Refused("nobody is there to be asked whether to apply it", hint="add --yes in scripts")
-    if not click.confirm(f"{hurts}. Apply it all the same?" if hurts else "Apply it?", err=True):
-        raise Refused("not applied, as you wish")
+    question = f"{hurts}. Apply it all the same?" if hurts else "Apply it?"
+    options.agree(question, "apply it", "not applied", yes=yes)
 
 
 def carry_out(
@@ -150,19 +145,11 @@ def decide(
 def _asking(function: F) -> F:
     """The options of what changes a live configuration."""
     for option in (
-        click.option(
-            "--wait",
-            "seconds",
-            type=click.FloatRange(1, 86400),
-            default=600.0,
-            show_default=True,
-            metavar="SECONDS",
-            help="How long the cluster may take to settle.",
-        ),
+        options.waiting(600.0, "How long the cluster may take to settle."),
         click.option(
             "--allow-stop", is_flag=True, help="Also when something that runs is stopped, or finds no place."
         ),
-        click.option("--yes", is_flag=True, help="Do not ask: for scripts."),
+        options.unasked,
     ):
         function = option(function)
     return function

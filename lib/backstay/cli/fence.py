@@ -55,16 +55,8 @@ fence.add_command(drill_command)
 @click.option("--file", required=True, metavar="FILE", help="Its password's file, the same on every host.")
 @click.option("--device", "devices", multiple=True, metavar="NAME", help="This device (default: every one).")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would be done and what speaks against it.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option(
-    "--wait",
-    "seconds",
-    type=click.FloatRange(1, 86400),
-    default=1500.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long the hosts may take to prove it.",
-)
+@options.unasked
+@options.waiting(1500.0, "How long the hosts may take to prove it.")
 @click.option("--agents", type=click.Path(path_type=Path), default=Path("/usr/sbin"), hidden=True)
 @options.common
 def rotate_command(

@@ -7,7 +7,6 @@ it touches anything; what an earlier drill left behind is undone first.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -50,16 +49,8 @@ FINDINGS = 1
     "--plan", "only_plan", is_flag=True, help="Say what would be done and all that speaks against it."
 )
 @click.option("--abort", is_flag=True, help="Undo what a drill left that was interrupted (of HOST, or any).")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option(
-    "--wait",
-    "seconds",
-    type=click.FloatRange(1, 86400),
-    default=600.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long the guests may take to leave.",
-)
+@options.unasked
+@options.waiting(600.0, "How long the guests may take to leave.")
 @click.option(ALLOW_STOP, is_flag=True, help="Also when something has to stop and start elsewhere.")
 @click.option(
     ONLY_THESE, is_flag=True, help="Nothing runs there that the cluster does not manage: you looked."
@@ -112,12 +103,7 @@ def _permit(now: Situation, against: tuple[Refusal, ...], output: str, *, yes: b
             options.print_json({**_facts(now, against), "done": False})
         some = f"{len(against)} reasons speak" if len(against) > 1 else "a reason speaks"
         raise Refused(f"{now.target} is not fenced: {some} against it", hint=_insist(against))
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Refused("nobody is there to be asked whether to fence it", hint="add --yes in scripts")
-    if not click.confirm(f"Fence {now.target}?", err=True):
-        raise Refused("not fenced, as you wish")
+    options.agree(f"Fence {now.target}?", "fence it", "not fenced", yes=yes)
 
 
 def _insist(against: tuple[Refusal, ...]) -> str:

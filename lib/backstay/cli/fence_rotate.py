@@ -7,7 +7,6 @@ asked, 4 refused. Nothing in the cluster changes before the last host has proven
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -118,14 +117,9 @@ def _show_plan(candidate: Candidate, fencing: Fencing, against: list[str]) -> No
 
 def _permit(candidate: Candidate, against: list[str], *, yes: bool) -> None:
     if against:
-        more = f" (and {len(against) - 1} more)" if len(against) > 1 else ""
-        raise Refused(f"nothing was changed: {against[0]}{more}")
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Refused("nobody is there to be asked whether to change over", hint="add --yes in scripts")
-    if not click.confirm(f"Change over to {candidate.user} when it is proven?", err=True):
-        raise Refused("nothing was changed, as you wish")
+        raise Refused(f"nothing was changed: {options.first_of(against)}")
+    question = f"Change over to {candidate.user} when it is proven?"
+    options.agree(question, "change over", "nothing was changed", yes=yes)
 
 
 def _prove(candidate: Candidate, fencing: Fencing, here: str, world: World, seconds: float) -> None:

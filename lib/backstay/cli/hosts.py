@@ -8,9 +8,9 @@ command.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace as replace_fields
+from functools import partial, wraps
 from typing import TypeVar
 
 import click
@@ -20,14 +20,15 @@ from backstay.cib import corosync_text
 from backstay.cli import fence_drill_world as cluster
 from backstay.cli import hosts_description, options
 from backstay.cli.hosts_description import Description
-from backstay.cli.hosts_words import Wish, answer, show
+from backstay.cli.hosts_words import GO_ON, Asked, Wish, answer, show
 from backstay.cli.hosts_world import World
 from backstay.cloud.entry import block, entry_of
-from backstay.errors import BadInput, CannotAsk, Findings, Refused
+from backstay.cloud.names import HOST_NAME, HOST_NAME_EXPECTED
+from backstay.errors import BackstayError, BadInput, Findings, Refused
 from backstay.fencing.drill import ALLOW_STOP, ONLY_THESE, Situation, draining
 from backstay.host import crm_mon, drills, far, membership
-from backstay.lab.interrupt import Interrupted, interruptible
-from backstay.members.preflight import ERROR, Finding
+from backstay.lab.interrupt import interruptible
+from backstay.members.preflight import ERROR, NOTE, Finding
 from backstay.members.steps import WAITS, Now, Step, Verb, joining, leaving, replacing
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -37,8 +38,6 @@ DESCRIPTION = "/etc/backstay/cloud.yaml"
 SETTINGS = "--replace-settings"
 ON_THE_MACHINE = frozenset({Verb.CLEAR, Verb.KEY, Verb.MOUNTS, Verb.HOLD, Verb.START})
 """What is done to the new machine: it is examined before."""
-
-GO_ON = "run the same command again: it goes on where it stopped"
 
 
 @click.group()
@@ -50,17 +49,31 @@ def host() -> None:
     """
 
 
-def _shared(function: F) -> F:
-    """The options that all three have."""
+def _shared(function: Callable[..., int]) -> Callable[..., int]:
+    """The options that all three have, given to the command as one Asked; what a command has besides stays."""
+
+    @wraps(function)
+    def collected(
+        *,
+        name: str,
+        path: str,
+        yes: bool,
+        only_plan: bool,
+        allow_stop: bool,
+        settings: bool,
+        seconds: float,
+        output: str,
+        only_these: bool = False,
+        **besides: object,
+    ) -> int:
+        insisted = [word for word, said in ((ALLOW_STOP, allow_stop), (ONLY_THESE, only_these)) if said]
+        return function(
+            Asked(name, path, output, seconds, yes, only_plan, settings, tuple(insisted)), **besides
+        )
+
     for option in (
-        click.option(
-            "--wait",
-            "seconds",
-            type=click.FloatRange(1, 86400),
-            default=600.0,
-            show_default=True,
-            metavar="SECONDS",
-            help="How long guests may take to leave, the host to join, and the cluster to settle.",
+        options.waiting(
+            600.0, "How long guests may take to leave, the host to join, and the cluster to settle."
         ),
         click.option(
             SETTINGS,
@@ -72,13 +85,13 @@ def _shared(function: F) -> F:
             ALLOW_STOP, "allow_stop", is_flag=True, help="Also when something that runs would be stopped."
         ),
         click.option("--plan", "only_plan", is_flag=True, help="Say what would be done, and change nothing."),
-        click.option("--yes", is_flag=True, help="Do not ask."),
+        options.unasked,
         click.option("--cloud", "path", default=DESCRIPTION, show_default=True, help="The description."),
         click.argument("name", metavar="HOST"),
         options.common,
     ):
-        function = option(function)
-    return function
+        collected = option(collected)
+    return collected
 
 
 def _entry(function: F) -> F:
@@ -93,97 +106,55 @@ def _entry(function: F) -> F:
     return function
 
 
+_only_these = click.option(
+    ONLY_THESE, is_flag=True, help="Nothing runs there that the cluster does not manage: you looked."
+)
+
+
 @host.command("add")
-@_shared
 @_entry
-def add(
-    name: str,
-    path: str,
-    entry: str | None,
-    given: tuple[str, ...],
-    yes: bool,
-    only_plan: bool,
-    allow_stop: bool,
-    settings: bool,
-    seconds: float,
-    output: str,
-) -> int:
+@_shared
+def add(asked: Asked, entry: str | None, given: tuple[str, ...]) -> int:
     """Make the described machine HOST a full member or a remote host, as the description says.
 
     The machine is examined first. It joins in standby; guests may run there when every full member has proven that it
     could fence it.
     """
-    description = hosts_description.including(path, name, _given(name, entry, given))
-    wish = Wish("add", name, output, joining, only_plan=only_plan, yes=yes, settings=settings)
-    return _carry_out(wish, lambda: _coming(name, description, seconds, allow_stop=allow_stop))
+    description = hosts_description.including(asked.path, asked.name, _given(asked.name, entry, given))
+    return _carry_out(Wish("add", asked, joining), lambda: _coming(asked, description))
 
 
 @host.command("remove")
+@_only_these
 @_shared
-@click.option(
-    ONLY_THESE, is_flag=True, help="Nothing runs there that the cluster does not manage: you looked."
-)
-def remove(
-    name: str,
-    path: str,
-    only_these: bool,
-    yes: bool,
-    only_plan: bool,
-    allow_stop: bool,
-    settings: bool,
-    seconds: float,
-    output: str,
-) -> int:
+def remove(asked: Asked) -> int:
     """Let HOST leave for good: its guests move away alive, then the cluster forgets it.
 
     Refused when there is no room for its guests, or quorum would be lost. Before it has stopped, the way back is
     `backstay host add HOST`.
     """
-    insisted = [word for word, said in ((ALLOW_STOP, allow_stop), (ONLY_THESE, only_these)) if said]
-    wish = Wish(
-        "remove", name, output, leaving, only_plan=only_plan, yes=yes, settings=settings, insisted=insisted
-    )
-    return _carry_out(wish, lambda: _going(name, path, seconds, allow_stop=allow_stop))
+    return _carry_out(Wish("remove", asked, leaving), lambda: _going(asked))
 
 
 @host.command("replace")
-@_shared
-@_entry
 @click.option("--old-is-off", is_flag=True, help="You have seen the old machine off; its BMC is not asked.")
-@click.option(
-    ONLY_THESE, is_flag=True, help="Nothing runs there that the cluster does not manage: you looked."
-)
-def replace(
-    name: str,
-    path: str,
-    entry: str | None,
-    given: tuple[str, ...],
-    old_is_off: bool,
-    only_these: bool,
-    yes: bool,
-    only_plan: bool,
-    allow_stop: bool,
-    settings: bool,
-    seconds: float,
-    output: str,
-) -> int:
+@_only_these
+@_entry
+@_shared
+def replace(asked: Asked, entry: str | None, given: tuple[str, ...], old_is_off: bool) -> int:
     """Put the described machine, with its own BMC, into the place of the one that is called HOST now.
 
     The old machine's guests move away alive; then it is switched off through the fence device that the cluster has for
     it, and seen off, before anything of it is changed.
     """
-    description = hosts_description.including(path, name, _given(name, entry, given))
-    insisted = [word for word, said in ((ALLOW_STOP, allow_stop), (ONLY_THESE, only_these)) if said]
-    wish = Wish(
-        "replace", name, output, replacing, only_plan=only_plan, yes=yes, settings=settings, insisted=insisted
-    )
+    description = hosts_description.including(asked.path, asked.name, _given(asked.name, entry, given))
 
     def world() -> World:
-        made = _coming(name, description, seconds, allow_stop=allow_stop)
+        made = _coming(asked, description)
         made.replacing, made.old_is_off = True, old_is_off
         return made
 
-    return _carry_out(wish, world)
+    return _carry_out(Wish("replace", asked, replacing), world)
 
 
 def _given(name: str, entry: str | None, given: tuple[str, ...]) -> str:
@@ -200,31 +171,39 @@ def _given(name: str, entry: str | None, given: tuple[str, ...]) -> str:
     return block({key: value for key, _, value in words}) if words else ""
 
 
-def _coming(name: str, description: Description, seconds: float, *, allow_stop: bool) -> World:
-    found = description.host(name)
+def _coming(asked: Asked, description: Description) -> World:
+    found = description.host(asked.name)
     assert found is not None  # `including` saw to it
-    return World(name, description, found.address, found.remote, False, seconds, allow_stop)
+    return _world(asked, description, found.address, remote=found.remote, leaving=False)
 
 
-def _going(name: str, path: str, seconds: float, *, allow_stop: bool) -> World:
+def _world(asked: Asked, description: Description, address: str, *, remote: bool, leaving: bool) -> World:
+    may_stop = ALLOW_STOP in asked.insisted
+    return World(asked.name, description, address, remote, leaving, asked.seconds, may_stop)
+
+
+def _going(asked: Asked) -> World:
     """The address is that of the description, or what the cluster knows of a host that is no longer described."""
+    path, name = asked.path, asked.name
+    if HOST_NAME.fullmatch(name) is None:
+        raise BadInput(f"{name!r} is no host's name", hint=f"expected: {HOST_NAME_EXPECTED}")
     files = options.read_files(path)
     before = options.as_cloud(files, path)
     numbers = {each.name: each.nodeid for each in before.members}
     description = hosts_description.excluding(path, name, numbers)
     found = next((each for each in before.hosts if each.name == name), None)
     if found is not None:
-        return World(name, description, found.address, found.remote, True, seconds, allow_stop)
+        return _world(asked, description, found.address, remote=found.remote, leaving=True)
     conf = corosync_text.members(far.secret(far.CONF).decode("utf-8", "replace"))
     server = cluster.live().find(f"configuration/resources//primitive[@id='{name}'][@type='remote']")
     pair = server.find("instance_attributes/nvpair[@name='server']") if server is not None else None
     address = conf.get(name, {}).get("ring0_addr") or (pair.get("value", "") if pair is not None else "")
-    return World(name, description, address or name, server is not None, True, seconds, allow_stop)
+    return _world(asked, description, address or name, remote=server is not None, leaving=True)
 
 
 def _carry_out(wish: Wish, make: Callable[[], World]) -> int:
     with interruptible(), drills.alone(membership.LOCK) as mine:
-        if not mine and not wish.only_plan:
+        if not mine and not wish.asked.only_plan:
             raise Refused("backstay host is at work on this host", hint="wait until it is over")
         world = make()
         if wish.name == world.here:
@@ -232,19 +211,23 @@ def _carry_out(wish: Wish, make: Callable[[], World]) -> int:
         now = world.now()
         steps = wish.table(now)
         findings, against = _against(wish, world, now, steps)
+        say = partial(answer, wish, world.here, steps, findings)
         show(wish, world.here, steps, findings, against)
         errors = [each for each in findings if each.severity == ERROR]
-        if wish.only_plan:
-            answer(wish, world.here, steps, findings, against, changed=_changes(steps), done=False)
+        if wish.asked.only_plan:
+            say(against, changed=_changes(steps), done=False)
             return FINDINGS if errors or against else 0
-        if steps:
-            _permit(wish, errors, against)
-            try:
+        try:
+            if steps:
+                _permit(wish, errors, against)
                 _go(wish, world, steps)
-            except Interrupted as error:
-                error.hint = GO_ON
-                raise
-        answer(wish, world.here, steps, findings, (), changed=_changes(steps), done=True)
+        except BackstayError as error:
+            if wish.begun and GO_ON not in error.hint:
+                error.hint = f"{error.hint}; then {GO_ON}" if error.hint else GO_ON
+            if wish.output == "json":
+                say(against, changed=_changes(wish.begun), done=False)
+            raise
+        say((), changed=_changes(steps), done=True)
         return 0
 
 
@@ -264,7 +247,8 @@ def _against(
         situation = _without_devices(cluster.situation(wish.name, world.here, cluster.live()), cluster.live())
         wish.moves = situation.foreseen.moves
         against += [
-            f"{one.text}{f'; {one.hint}' if one.hint else ''}" for one in draining(situation, wish.insisted)
+            f"{one.text}{f'; {one.hint}' if one.hint else ''}"
+            for one in draining(situation, wish.asked.insisted)
         ]
     if wish.verb == "remove" and not now.joined and now.listed and _unclean(wish.name):
         against.append(f"{wish.name} is unclean: the cluster does not know yet that it is off")
@@ -277,7 +261,13 @@ def _against(
     other = Verb.OFF in verbs and now.joined and now.active
     if wish.verb != "remove" and verbs & ON_THE_MACHINE and now.reached and not other:
         return _examined(wish, world), tuple(against)
-    return (), tuple(against)
+    return tuple(_left_behind(wish, now, steps)), tuple(against)
+
+
+def _left_behind(wish: Wish, now: Now, steps: Sequence[Step]) -> Iterator[Finding]:
+    if wish.verb == "remove" and steps and not now.reached:
+        todo = "take them away before it boots in this network again: it would ask to be let in"
+        yield Finding(NOTE, f"{wish.name} cannot be reached: its key and configuration stay on it", todo)
 
 
 def _without_devices(now: Situation, cib: etree._Element) -> Situation:
@@ -307,41 +297,34 @@ def _corosync(wish: Wish, world: World, now: Now) -> list[str]:
     alone = world.description.cloud.quorum.device is None and not world.description.cloud.pair
     if alone and votes.total - (wish.verb != "add" and now.joined) < total // 2 + 1:
         against.append(f"with {total} members a quorum needs {total // 2 + 1} votes, more than are there")
-    if not wish.settings:
+    if not wish.asked.settings:
         against += [f"{text} (insist with {SETTINGS})" for text in world.losses()]
     return against
 
 
 def _permit(wish: Wish, errors: Sequence[Finding], against: Sequence[str]) -> None:
     if against:
-        more = f" (and {len(against) - 1} more)" if len(against) > 1 else ""
-        raise Refused(f"nothing was done: {against[0]}{more}")
+        raise Refused(f"nothing was done: {options.first_of(against)}")
     _stop_at(errors)
-    if wish.yes:
-        return
-    if not sys.stdin.isatty():
-        raise Refused("nobody is there to be asked whether to do it", hint="add --yes in scripts")
-    if not click.confirm("Do it?", err=True):
-        raise Refused("nothing was done, as you wish")
+    options.agree("Do it?", "do it", "nothing was done", yes=wish.asked.yes)
 
 
 def _stop_at(errors: Sequence[Finding]) -> None:
     if errors:
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise Findings(f"nothing is done on it: {errors[0].text}{more}", hint=errors[0].todo)
+        said = options.first_of([each.text for each in errors])
+        raise Findings(f"nothing is done on it: {said}", hint=errors[0].todo)
 
 
 def _go(wish: Wish, world: World, steps: Sequence[Step]) -> None:
     """Do the first step, look again, until nothing is left."""
-    done: list[Step] = []
     while steps:
         step = steps[0]
-        done.append(step)
-        if done.count(step) > OFTEN:
-            raise CannotAsk(f"this does not take effect: {step.text(wish.name, world.here)}", hint=GO_ON)
+        if wish.begun.count(step) >= OFTEN:
+            raise Findings(f"this does not take effect: {step.text(wish.name, world.here)}")
         if step.verb in ON_THE_MACHINE and wish.verb != "remove" and not wish.examined:
             _stop_at([each for each in _examined(wish, world) if each.severity == ERROR])
         click.echo(f"  {step.text(wish.name, world.here)}", err=True)
+        wish.begun.append(step)
         world.do(step)
         now = world.now()
         steps = wish.table(now)

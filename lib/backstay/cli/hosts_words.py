@@ -7,7 +7,7 @@ Decides words and the shape of `--output json`; nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import click
 
@@ -16,28 +16,36 @@ from backstay.members.preflight import ERROR, Finding
 from backstay.members.steps import Now, Step
 
 Table = Callable[[Now], tuple[Step, ...]]
+GO_ON = "run the same command again: it goes on where it stopped"
 ENDS = {"add": "is a host of this cluster", "remove": "is no host of this cluster", "replace": "is in place"}
 
 
-class Wish:
-    """What was asked for."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What all three verbs are told: HOST, the description at `path`, how long waits may take (s), and the flags.
 
-    def __init__(
-        self,
-        verb: str,
-        name: str,
-        output: str,
-        table: Table,
-        *,
-        only_plan: bool,
-        yes: bool,
-        settings: bool,
-        insisted: Sequence[str] = (),
-    ) -> None:
-        self.verb, self.name, self.output, self.table = verb, name, output, table
-        self.only_plan, self.yes, self.settings, self.insisted = only_plan, yes, settings, insisted
+    `insisted` are the flags by which an admin insists.
+    """
+
+    name: str
+    path: str
+    output: str
+    seconds: float
+    yes: bool
+    only_plan: bool
+    settings: bool
+    insisted: tuple[str, ...] = ()
+
+
+class Wish:
+    """A verb, what it was told, and the table of its steps; `begun` are the steps that were begun so far."""
+
+    def __init__(self, verb: str, asked: Asked, table: Table) -> None:
+        self.verb, self.asked, self.table = verb, asked, table
+        self.name, self.output = asked.name, asked.output
         self.moves: tuple[tuple[str, str], ...] = ()
         self.examined = False
+        self.begun: list[Step] = []
 
 
 def show(

@@ -20,6 +20,7 @@ from backstay.cli import apply, plan
 from backstay.cli.fence_drill_world import ANSWER, live, settle
 from backstay.cli.hosts_description import Description
 from backstay.cli.hosts_look import UNITS, View
+from backstay.cli.hosts_words import GO_ON
 from backstay.errors import CannotAsk, Findings, Refused
 from backstay.host import crm_mon, far, membership
 from backstay.host.at_once import at_once
@@ -101,7 +102,7 @@ class World(View):
                 break
             pause(TELL)
         whom = "every host" if asker == self.name else self.name
-        hint = f"mend that and run the same command again: nothing runs on {self.name} before"
+        hint = f"mend that (nothing runs on {self.name} before), then {GO_ON}"
         raise Findings(f"{asker} could not fence {whom}: {bad}", hint=hint)
 
     def apply(self, _step: Step) -> None:
@@ -116,7 +117,7 @@ class World(View):
         remove = self.leaving and gone <= {self.name}
         apply.permit(made, different, stop=self.allow_stop, remove=remove, yes=True)
         said = apply.carry_out(made, pacemaker, Checkpoints(), self.seconds)
-        if not said["settled"]:
+        if said["loaded"] and not said["settled"]:
             raise Findings(
                 f"the cluster has not settled within {self.seconds:.0f} s", hint="crm_mon -1 says more"
             )
@@ -235,7 +236,7 @@ class World(View):
         deadline, told = Deadline(seconds or self.seconds), Deadline(TELL)
         while waiting := missing():
             if deadline.expired:
-                hint = "crm_mon -1 says more; run the same command again, --wait gives it longer"
+                hint = f"crm_mon -1 says more, --wait gives it longer; {GO_ON}"
                 raise Findings(f"waited in vain for {what}: {waiting}", hint=hint)
             if told.expired:
                 click.echo(f"      waiting for: {waiting}", err=True)

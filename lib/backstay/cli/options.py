@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ import click
 
 from backstay.cloud.model import Cloud
 from backstay.cloud.parse import parse_files
-from backstay.errors import BadInput
+from backstay.errors import BadInput, Refused
 from backstay.host.definition_files import DefinitionFiles
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -66,6 +66,42 @@ def validate_with(function: F) -> F:
         metavar="SCHEMA",
         help="Be valid for this schema of Pacemaker, such as pacemaker-3.9, in place of pacemaker-3.7.",
     )(function)
+
+
+def waiting(default: float, help_: str) -> Callable[[F], F]:
+    """The option --wait, in seconds: how long what was begun may take."""
+    return click.option(
+        "--wait",
+        "seconds",
+        type=click.FloatRange(1, 86400),
+        default=default,
+        show_default=True,
+        metavar="SECONDS",
+        help=help_,
+    )
+
+
+def unasked(function: F) -> F:
+    """The option --yes."""
+    return click.option("--yes", is_flag=True, help="Do not ask: for scripts.")(function)
+
+
+def agree(question: str, deed: str, refused: str, *, yes: bool) -> None:
+    """Ask whoever sits at the terminal; Refused when the answer is no, or when nobody is there and `yes` was not said.
+
+    `deed` completes "nobody is there to be asked whether to ...".
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Refused(f"nobody is there to be asked whether to {deed}", hint="add --yes in scripts")
+    if not click.confirm(question, err=True):
+        raise Refused(f"{refused}, as you wish")
+
+
+def first_of(reasons: Sequence[str]) -> str:
+    """The first of several reasons, and how many more there are."""
+    return reasons[0] + (f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else "")
 
 
 def read_input(name: str) -> tuple[bytes, str]:

@@ -79,11 +79,27 @@ done
 """
 END = "say end yes\n"
 
-WRITE = (
-    'umask 022; d=$(dirname "$1"); mkdir -p "$d" && umask 077 && t=$(mktemp "$d/.backstay.XXXXXX") && '
-    'base64 -d >"$t" && chmod "$2" "$t" && chgrp "$3" "$t" && sync "$t" && mv -f "$t" "$1" && sync "$d"'
-)
-"""$1 the path, $2 the mode, $3 the group; the content comes as base64 from stdin."""
+WRITE = r"""
+set -e
+umask 022
+d=$(dirname "$1")
+mkdir -p "$d"
+umask 077
+t=$(mktemp "$d/.backstay.XXXXXX")
+trap 'rm -f "$t"' EXIT
+base64 -d >"$t"
+[ "$(sha256sum <"$t")" = "$4  -" ] || { echo "$1 did not arrive whole, and stays as it was" >&2; exit 1; }
+chmod "$2" "$t"
+chgrp "$3" "$t"
+sync "$t"
+mv -f "$t" "$1"
+sync "$d"
+"""
+"""$1 the path, $2 the mode, $3 the group, $4 the SHA-256 of the content, which comes as base64 from stdin.
+
+A connection that breaks is, for the shell over there, the end of its input: without the sum it would put half a file,
+or none, into the place of the old one.
+"""
 
 SET_ASIDE = r"""
 set -e
@@ -94,7 +110,7 @@ mv "$1" "$1.before-$n"
 """
 CLEAR = r"""
 set -e
-systemctl is-active --quiet pacemaker && exit 1
+! systemctl is-active --quiet pacemaker || { echo "Pacemaker runs there again" >&2; exit 1; }
 d=/var/lib/pacemaker/cib
 n=0
 while [ -e "$d.before-$n" ]; do n=$((n + 1)); done
@@ -200,8 +216,8 @@ def _text(said: str | None) -> str | None:
 
 def write(host: Host, path: str, content: bytes, mode: str = "0644", group: str = "root") -> None:
     """Replace a file there, complete or not at all."""
-    text = base64.b64encode(content).decode()
-    host.check(["sh", "-c", WRITE, "sh", path, mode, group], timeout=CHANGE_TIME, stdin=text + "\n")
+    text, sum_ = base64.b64encode(content).decode(), fingerprint(content)
+    host.check(["sh", "-c", WRITE, "sh", path, mode, group, sum_], timeout=CHANGE_TIME, stdin=text + "\n")
 
 
 def secret(path: str) -> bytes:
@@ -236,7 +252,10 @@ def again(host: Host) -> None:
 
 def start(host: Host, units: Sequence[str]) -> None:
     """Start units there, and have them started at each boot."""
-    host.check(["systemctl", "reset-failed"], timeout=CHANGE_TIME)
+    for unit in units:
+        host(
+            ["systemctl", "reset-failed", unit], timeout=CHANGE_TIME
+        )  # one that is not loaded yet has not failed
     host.check(["systemctl", "enable", "--now", *units], timeout=START_TIME)
 
 

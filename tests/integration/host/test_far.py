@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,28 @@ def test_a_file_is_replaced_whole(tmp_path: Path, mode: str) -> None:
         assert path.read_bytes() == content
         assert stat.S_IMODE(path.stat().st_mode) == int(mode, 8)
     assert [one.name for one in path.parent.iterdir()] == ["key"]
+
+
+@pytest.mark.parametrize("arrived", [0, 8, 40])
+def test_a_connection_that_breaks_leaves_the_old_file(tmp_path: Path, arrived: int) -> None:
+    """The shell over there takes the end of its input for the end of the content."""
+    path = tmp_path / "corosync.conf"
+    path.write_text("the old one")
+
+    class Breaking(Host):
+        def check(self, argv: Sequence[str], *, timeout: float, stdin: str = "") -> str:
+            return super().check(argv, timeout=timeout, stdin=stdin[:arrived])
+
+    with pytest.raises(CannotAsk, match="did not arrive whole"):
+        far.write(Breaking("here"), str(path), b"the new one, which is longer than what arrives")
+    assert path.read_text() == "the old one"
+    assert [one.name for one in tmp_path.iterdir()] == ["corosync.conf"]
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(CannotAsk, match="here"):
+        far.write(HERE, str(tmp_path / "key"), b"secret", group="no-such-group")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -89,9 +89,13 @@ def quiet(monkeypatch):
 
 def run(world, capsys, verb="add", table=joining, *, name="n4", plan=False, yes=True):
     """The exit code and the answer."""
-    wish = hosts.Wish(verb, name, "json", table, only_plan=plan, yes=yes, settings=False)
-    code = hosts._carry_out(wish, lambda: world)
+    capsys.readouterr()
+    code = hosts._carry_out(wish(verb, table, name, plan=plan, yes=yes), lambda: world)
     return code, json.loads(capsys.readouterr().out)
+
+
+def wish(verb, table, name="n4", *, plan=False, yes=True):
+    return hosts.Wish(verb, hosts.Asked(name, "", "json", 60.0, yes, plan, settings=False), table)
 
 
 def test_everything_is_done_once_and_in_order(capsys):
@@ -154,8 +158,7 @@ def test_a_drain_that_goes_on_is_not_judged_again(monkeypatch, capsys):
     monkeypatch.setattr(hosts, "draining", lambda *_: (Refusal("the cluster has not settled"),))
     begun = replace(THERE, busy=("web1",), standby=True, mark=Mark(Phase.LEAVING, 1), listed=False)
     assert hosts._against(
-        hosts.Wish("remove", "n4", "json", leaving, only_plan=False, yes=True, settings=False),
-        World(begun), begun, leaving(begun),
+        wish("remove", leaving), World(begun), begun, leaving(begun),
     ) == ((), ())  # fmt: skip
 
 
@@ -168,9 +171,10 @@ def test_the_new_machine_is_not_switched_off_in_place_of_the_old_one(capsys):
 
 def test_a_step_that_does_not_help_ends(capsys):
     world = World(NEW, works=False)
-    with pytest.raises(CannotAsk, match="does not take effect"):
+    with pytest.raises(Findings, match="does not take effect") as raised:
         run(world, capsys)
     assert world.done == [Step(Verb.APPLY)] * hosts.OFTEN
+    assert "same command again" in raised.value.hint
 
 
 def test_an_interrupt_says_how_to_go_on(capsys):
@@ -212,3 +216,49 @@ def test_a_device_that_nobody_can_watch_is_no_reason_to_stay(monkeypatch, capsys
     monkeypatch.setattr(hosts, "draining", lambda situation, _: seen.append(situation) or ())
     run(World(replace(THERE, busy=("web1",), changed=True)), capsys, "remove", leaving, plan=True)
     assert seen[0].foreseen.stranded == ("web2",)
+
+
+def test_what_was_begun_is_told_with_its_failure(capsys):
+    """One member is written to and the next cannot be reached: what is half done is said, and how to go on."""
+    world = World(NEW)
+    done = world.do
+
+    def do(step):
+        if step.verb is Verb.PROVE:
+            raise CannotAsk("n2 cannot be reached by ssh", hint="ssh root@n2 true has to work")
+        done(step)
+
+    world.do = do
+    with pytest.raises(CannotAsk) as raised:
+        run(world, capsys)
+    assert raised.value.hint.startswith("ssh root@n2 true has to work; then run the same command again")
+    said = json.loads(capsys.readouterr().out)
+    assert (said["changed"], said["done"]) == (True, False)
+
+
+def test_a_refusal_is_told_in_json_as_well(monkeypatch, capsys):
+    monkeypatch.setattr(hosts, "draining", lambda *_: (Refusal("no room for web1"),))
+    with pytest.raises(Refused) as raised:
+        run(World(replace(THERE, busy=("web1",), changed=True)), capsys, "remove", leaving)
+    assert "same command again" not in raised.value.hint
+    said = json.loads(capsys.readouterr().out)
+    assert (said["changed"], said["done"], said["refusals"]) == (False, False, ["no room for web1"])
+
+
+def test_what_stays_on_a_host_that_cannot_be_reached_is_said(monkeypatch, capsys):
+    monkeypatch.setattr(hosts, "_unclean", lambda _name: False)
+    world = World(replace(THERE, joined=False, active=False, reached=False))
+    _, said = run(world, capsys, "remove", leaving, plan=True)
+    assert "its key" in said["findings"][0]["text"]
+    assert (
+        run(World(replace(THERE, joined=False, listed=False, reached=False)), capsys, "remove", leaving)[1][
+            "findings"
+        ]
+        == []
+    )
+
+
+@pytest.mark.parametrize("name", ["n4']|//*[@id='n1", "-oProxyCommand=x", "", "a\nb"])
+def test_a_name_that_no_host_can_have_reaches_nobody(name):
+    with pytest.raises(BadInput, match="no host's name"):
+        hosts._going(hosts.Asked(name, "", "text", 60.0, yes=True, only_plan=False, settings=False))
