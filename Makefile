@@ -4,7 +4,7 @@
 PYTEST := .venv/bin/pytest --durations=15
 # The integration tests mostly wait, each file for its own processes; the lab is one for all.
 AT_ONCE := -n 3 --dist loadfile
-# Lab tests that `make test` has no time for; they run in `make test-full`, or by hand (tests/records.md).
+# Tests that `make test` has no time for; they run in `make test-full`, or by hand (tests/records.md).
 QUICK := -m "not long"
 # For `make demo ARGS=--keep` and `make test ARGS="-k domain"`.
 ARGS ?=
@@ -22,8 +22,8 @@ demo: ready-for-lab ## the main job: a cluster in a box, broken in every way, wi
 demo-before: ready-for-lab ## the same faults with today's agents, to compare
 	@deb=$$(scripts/build-deb) && .venv/bin/backstay lab demo --before --deb "$$deb" $(ARGS)
 
-test: ready-for-lab ## the tests: unit, integration and the lab, but for the long ones of the lab
-	@$(PYTEST) $(AT_ONCE) tests/unit tests/lint tests/integration $(ARGS)
+test: ready-for-lab ## the tests: unit, integration and the lab, but for the long ones
+	@$(PYTEST) $(AT_ONCE) $(QUICK) tests/unit tests/lint tests/integration $(ARGS)
 	@$(PYTEST) $(QUICK) tests/lab $(ARGS)
 
 test-full: QUICK :=
@@ -39,8 +39,11 @@ unit: venv ## the quick tests, without root
 lint: venv ## only the linters and house rules
 	@$(PYTEST) tests/lint tests/unit/style $(ARGS)
 
-integration: ready ## the tests with real tools, without a lab
-	@$(PYTEST) $(AT_ONCE) tests/integration $(ARGS)
+integration: ready ## the tests with real tools, without a lab, but for the long ones
+	@$(PYTEST) $(AT_ONCE) $(QUICK) tests/integration $(ARGS)
+
+integration-long: ready ## the long tests with real tools (ARGS="-k its_name" for one)
+	@$(PYTEST) $(AT_ONCE) -m long tests/integration $(ARGS)
 
 lab-test: ready-for-lab ## the tests on the cluster in a box, but for the long ones
 	@$(PYTEST) $(QUICK) tests/lab $(ARGS)
@@ -96,6 +99,6 @@ clean: ## removes what was built here (not the lab, not the cache of the nodes' 
 	@rm -rf .venv .cache .hypothesis build dist lib/*.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo demo-before test test-full unit lint integration lab-test lab-test-long kernel-test kernel-test-long deb rpm wheel format venv packages \
+.PHONY: help demo demo-before test test-full unit lint integration integration-long lab-test lab-test-long kernel-test kernel-test-long deb rpm wheel format venv packages \
 	ready ready-for-lab clean-lab clean test-fresh bench-agents bench-fencing bench-render \
 	mutate-fencing

@@ -56,6 +56,7 @@ def test_a_guest_is_seen_and_stopped_by_the_copy_although_nothing_else_knows_it(
     away.rename(started)
 
 
+@pytest.mark.long
 def test_a_share_that_hangs_is_no_different(host: PrivateHost, config: Path) -> None:
     share = "/run/hanging"
     there = f"{share}/web1.xml"

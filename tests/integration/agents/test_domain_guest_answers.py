@@ -16,6 +16,7 @@ pytestmark = pytest.mark.usefixtures("tools")
 BOOT = 300.0  # seconds, under software emulation on a busy machine
 
 
+@pytest.mark.long
 def test_a_guest_agent_answers_and_one_that_falls_silent_fails_after_the_limit(
     tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

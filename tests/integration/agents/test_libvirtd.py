@@ -17,6 +17,7 @@ import pytest
 
 from backstay.host import daemon, jobs, libvirt_ping, packages
 from backstay.host.libvirt_ping import ping
+from tests.integration.agents.private_host import wait
 
 STATUS = """<domstatus state='running' reason='booted' pid='{pid}'>
   <job type='none' async='{job}' flags='0x0'/>
@@ -30,10 +31,17 @@ def children() -> set[str]:
     return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
 
 
+def asleep(pid: int) -> bool:
+    """Whether it has become what it was started as, and waits."""
+    name, state = Path(f"/proc/{pid}/stat").read_text().split()[1:3]
+    return (name, state) == ("(sleep)", "S")
+
+
 @pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     """A process of our own that does nothing."""
     process = subprocess.Popen(["sleep", "60"])
+    wait(lambda: asleep(process.pid), "sleep to be asleep")
     yield process
     process.kill()
     process.wait()

@@ -167,6 +167,7 @@ def sim_commands(sim: Bmc) -> list[str]:
     return [] if sim.power == "on" else [sim.power]
 
 
+@pytest.mark.long
 def test_a_good_one_is_ready_and_swapped_bmcs_are_found_next_time(check, tmp_path):
     with simulator(tmp_path / "one") as one, simulator(tmp_path / "two") as two:
         metrics = tmp_path / "backstay.prom"
@@ -218,6 +219,7 @@ def spoken(bmc: Proxy, authority, **more: str) -> dict[str, str]:
     return {name: value for name, value in given.items() if value}
 
 
+@pytest.mark.long
 def test_each_bmc_with_redfish_has_its_own_cell(check, machines, certificate, authority, tmp_path):
     kinds = ("good", "shown", "role", "offer", "dead", "busy")
     with contextlib.ExitStack() as running:
@@ -248,6 +250,7 @@ def test_each_bmc_with_redfish_has_its_own_cell(check, machines, certificate, au
     assert ("does not show its role" in notes["good"], notes["shown"]) == (True, "")
 
 
+@pytest.mark.long
 def test_swapped_systems_behind_redfish_are_found_next_time(check, machines, certificate, authority):
     with proxied(machines, certificate) as one, proxied(machines, certificate) as two:
         first = check({"n1": spoken(one, authority), "n2": spoken(two, authority)})
@@ -262,13 +265,14 @@ def test_swapped_systems_behind_redfish_are_found_next_time(check, machines, cer
     [
         ("actions.bring = lambda *_: misspelt", "off ended with exit code 1 instead of 0"),
         ("from backstay.host import https; https.Trust.mismatch = lambda *_: gone", "NameError"),
-        ("from backstay.host import https; import ssl; https.Trust.context = lambda _: ssl._create_unverified_context()",
-         "off says that it is done while the BMC is somebody else's"),
+        pytest.param("from backstay.host import https; import ssl; https.Trust.context = lambda _: ssl._create_unverified_context()",
+         "off says that it is done while the BMC is somebody else's", marks=pytest.mark.long),
         ("from backstay.host import redfish_answers as a, bmc; a.STATES = {**a.STATES, 'PoweringOff': bmc.Power.OFF}",
          "off left the power on instead of off"),
-        ("from backstay.host import redfish_answers as a; a.task_end = lambda _: False", "does not say 'Exception"),
-        ("from backstay.host import redfish_answers as a; a.RESETS = {each: ('PushPowerButton',) for each in a.RESETS}",
-         "off ended with exit code 1 instead of 0"),
+        pytest.param("from backstay.host import redfish_answers as a; a.task_end = lambda _: False",
+         "does not say 'Exception", marks=pytest.mark.long),
+        pytest.param("from backstay.host import redfish_answers as a; a.RESETS = {each: ('PushPowerButton',) for each in a.RESETS}",
+         "off ended with exit code 1 instead of 0", marks=pytest.mark.long),
     ],
     ids=["misspelt-in-off", "misspelt-in-tls", "trusts-anybody", "powering-off-is-off", "forgets-its-task", "wrong-button"],
 )  # fmt: skip

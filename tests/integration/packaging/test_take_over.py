@@ -85,14 +85,22 @@ def test_the_same_again_and_back_again(there: Installation) -> None:
     assert there.serves() == first
 
 
+LONG = pytest.mark.long
+
+
 @pytest.mark.parametrize(
     ("defect", "into", "said"),
     [
-        ("\ndef broken(:\n", "lib/backstay/agents/domain_stop.py", "domain_stop"),
-        ("\nmodes_of = lambda _words: misspelt\n", "lib/backstay/agents/domain_stop.py", "misspelt"),
+        pytest.param("\ndef broken(:\n", "lib/backstay/agents/domain_stop.py", "domain_stop", marks=LONG),
+        pytest.param(
+            "\nmodes_of = lambda _words: misspelt\n",
+            "lib/backstay/agents/domain_stop.py",
+            "misspelt",
+            marks=LONG,
+        ),
         ("\nstop = lambda *_: None.code\n", "lib/backstay/agents/domain_stop.py", "domain stop"),
         ("\nimport nowhere\n", "lib/backstay/cli/agents.py", "the check itself cannot run"),
-        ("\nBROKEN = (\n", "agents/libvirtd", "libvirtd cannot be compiled"),
+        pytest.param("\nBROKEN = (\n", "agents/libvirtd", "libvirtd cannot be compiled", marks=LONG),
         ("\nbring = lambda *_: None.power\n", "lib/backstay/fencing/actions.py", "fence_backstay_ipmi"),
     ],
 )

@@ -39,7 +39,7 @@ def test_a_second_build_gives_the_same_bytes(built, repository):
     assert {suffix: file.read_bytes() for suffix, file in built.items()} == first
 
 
-@pytest.mark.parametrize("suffix", [".whl", ".gz"])
+@pytest.mark.parametrize("suffix", [".whl", pytest.param(".gz", marks=pytest.mark.long)])
 def test_pip_brings_library_command_and_templates(built, repository, tmp_path, suffix):
     """Into a fresh environment, on the distribution's libraries and without a network."""
     place = tmp_path / "venv"
