@@ -8,6 +8,7 @@ container has its machine's.
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 
 import pytest
@@ -26,6 +27,17 @@ ALERTED = "/var/lib/pacemaker/alerted"
 ALERT = f"""#!/bin/sh
 echo "$CRM_alert_kind $CRM_alert_rsc $CRM_alert_task $CRM_alert_node $CRM_alert_recipient" >>{ALERTED}
 """
+SINK = """import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Keep(BaseHTTPRequestHandler):
+    def do_POST(self):
+        with open("/run/told", "ab") as kept:
+            kept.write(self.rfile.read(int(self.headers["Content-Length"])) + b"\\n")
+        self.send_response(204)
+        self.end_headers()
+HTTPServer(("127.0.0.1", 8099), Keep).serve_forever()
+"""
+WOKEN = "/etc/backstay/alert-recipients"
 
 
 @pytest.fixture
@@ -34,9 +46,14 @@ def admin(lab):
     for node in lab.nodes:
         node.write("/etc/systemd/system/steady.service", UNIT)
         node.write("/usr/local/bin/alert", ALERT, mode=0o755)
-        node.check("systemctl daemon-reload")
+        node.write("/root/sink.py", SINK)
+        node.write(WOKEN, "http://127.0.0.1:8099/hook/secret\nnobody\n")
+        node.check(
+            "systemctl daemon-reload; systemctl restart sink 2>/dev/null || systemd-run --unit=sink python3 /root/sink.py"
+        )
     yield lab.node("n1")
-    where(lab, f"rm -f /etc/systemd/system/steady.service {ALERTED}; systemctl daemon-reload")
+    where(lab, "systemctl stop sink; rm -f /run/told")
+    where(lab, f"rm -f {WOKEN}; rm -f /etc/systemd/system/steady.service {ALERTED}; systemctl daemon-reload")
 
 
 def set_to(**values):
@@ -107,8 +124,31 @@ def load(node):
     by_script(node, "properties")
     by_crmsh(node, "libvirtd")
     by_patch(node, "alerts", name="told", program="/usr/local/bin/alert", recipients="me")
+    by_cibadmin(node, "alerts", name="ours", recipients=f"journal,{WOKEN}")
     by_script(node, "address", name="vip", address=ADDRESS, prefix="24")
     by_crmsh(node, "service", name="steady", unit="steady", needs="vip")
+
+
+def ours_told(node, lost):
+    """Backstay's own program, as hacluster: the journal has fields, the web server the words, a bad recipient hid nothing."""
+
+    def look():
+        fields = f"BACKSTAY_ALERT=fencing BACKSTAY_HOST={lost} BACKSTAY_CODE=0"
+        said = node.run(f"journalctl --boot --output=cat --identifier=backstay-alert {fields}").stdout
+        posts = [json.loads(line) for line in node.run("cat /run/told").stdout.splitlines()]
+        fencings = [one for one in posts if (one["kind"], one["host"]) == ("fencing", lost)]
+        return (said, fencings) if said and fencings else None
+
+    said, fencings = until(look, Deadline(60), what=f"{node.name} to tell of the fencing of {lost}")
+    assert f"host {lost} was fenced by" in said
+    assert "What to do: look why" in said
+    assert [(one["weight"], one["told_by"]) for one in fencings] == [("warning", node.name)]
+    wrong = node.check("journalctl --boot --output=cat --identifier=backstay-alert --priority=err")
+    assert "nobody is no recipient" in wrong
+    assert "secret" not in wrong
+    assert "BACKSTAY_ACTION=start" in node.check(
+        "journalctl --boot --output=export | grep -a ^BACKSTAY_ACTION=start"
+    )
 
 
 def test_what_is_loaded_starts_is_watched_fails_over_and_stops(lab, admin):
@@ -139,6 +179,9 @@ def test_what_is_loaded_starts_is_watched_fails_over_and_stops(lab, admin):
     told = [lab.node(name).read(ALERTED) for name in HOSTS if name != host]
     assert all(f"fencing  st_notify_fence {host} me" in text for text in told)
     assert any("resource vip start " in text for text in told)
+    for name in HOSTS:
+        if name != host:
+            ours_told(lab.node(name), host)
     lab.wait_for(cluster.all_online(HOSTS), 150, f"{host} to come back")
 
     by_cibadmin(lab.node(survivor), "address", name="vip", address=ADDRESS, prefix="24")

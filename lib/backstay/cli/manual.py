@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 
 from backstay import __version__
-from backstay.cli import manual_verbs
+from backstay.cli import manual_alert, manual_verbs
 from backstay.cli.roff import Block, Code, Head, Page, Term, Text, render
 from backstay.cloud import reference
 from backstay.fencing.agent import FAILED, OFF, FenceAgent
@@ -32,7 +32,7 @@ EXIT_CODES = (
 
 def pages(agents: Sequence[str], fences: Sequence[str], example: str) -> dict[str, str]:
     """Every page by its file's name, for the programs of these names; `example` is a cloud description."""
-    made = [*manual_verbs.pages(), _description(example)]
+    made = [*manual_verbs.pages(), _description(example), manual_alert.page()]
     made += [agent_page(import_module(f"backstay.agents.{name}").AGENT) for name in agents]
     for name in fences:
         made.append(fence_page(import_module(f"backstay.fencing.{name.removeprefix(FENCES)}").AGENT))

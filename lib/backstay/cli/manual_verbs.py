@@ -28,7 +28,7 @@ FILES = (
         "What a host remembers: whose BMC is whose, configurations of before, copies of definitions.",
     ),
 )
-MAIN = ("`backstay-cloud`(5), `pacemaker`(7), `corosync.conf`(5)",)
+MAIN = ("`backstay-cloud`(5), `backstay-alert`(8), `pacemaker`(7), `corosync.conf`(5)",)
 EXIT_CODES = (
     ("0", "Good."),
     ("1", "The answer is no, or there are findings."),

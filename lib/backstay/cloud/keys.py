@@ -254,8 +254,11 @@ ALERT = Section(
     "alerts.NAME",
     "A program that Pacemaker runs on every host when something happens. Alerts wake somebody; they are no record.",
     (
-        Key("program", PATH, "The alert agent, on every host.", required=True),
-        Key("recipients", many(line()), "Who is told; the agent says what a recipient is.", default="none"),
+        Key("program", PATH, "The alert agent, on every host: Backstay's own (backstay-alert(8)) or another.",
+            default="/usr/libexec/backstay/alert"),
+        Key("recipients", many(line()),
+            "Who is told; the agent says what a recipient is. Backstay's: a mail address, http(s)://..., journal, or "
+            "the path of a file of them.", default="none"),
         Key("events", many(choice(_EVENTS)),
             "What it is run for.", default="nodes, fencing and resources"),
         Key("attributes", many(matching("name", names.HOST_NAME, "the name of a node attribute")),

@@ -23,6 +23,7 @@ BMC_PORTS = {IPMI: 623, REDFISH: 443}
 BMC_PORT = BMC_PORTS[IPMI]
 MONITOR_INTERVAL = Seconds(Fraction(10))
 MONITOR_TIMEOUT = Seconds(Fraction(30))
+ALERT_AGENT = PurePosixPath("/usr/libexec/backstay/alert")
 ALERT_TIMEOUT = Seconds(Fraction(30))
 TOKEN = Seconds(Fraction(3))
 PROBE_TIMEOUT = Seconds(Fraction(5))
@@ -291,7 +292,7 @@ class Alert:
     """A program that Pacemaker runs; without `events` for nodes, fencing and resources."""
 
     name: str
-    program: PurePosixPath
+    program: PurePosixPath = ALERT_AGENT
     recipients: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()

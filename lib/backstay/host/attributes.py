@@ -75,6 +75,10 @@ class Attributes:
         """Give the name of this host in the cluster."""
         return self._ask(["crm_node", "--name"], timeout).strip()
 
+    def partition(self, timeout: float) -> tuple[str, ...]:
+        """Give the hosts that are members of this host's partition of the cluster."""
+        return tuple(self._ask(["crm_node", "--partition"], timeout).split())
+
     def _ask(self, argv: list[str], timeout: float, absent_is_fine: bool = False) -> str:
         asked = run(argv, timeout=timeout)
         if asked.ok or (absent_is_fine and "does not exist" in asked.stderr + asked.stdout):

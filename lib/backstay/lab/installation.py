@@ -24,7 +24,10 @@ PROGRAMS = {
 }
 """Where the package has a link to each executable, by the directory of the version that it lies in."""
 
-HANDLER = ("usr/lib/drbd/backstay-drbd-fence", "libexec/drbd-fence")
+LINKED = (
+    ("usr/lib/drbd/backstay-drbd-fence", "libexec/drbd-fence"),
+    ("usr/libexec/backstay/alert", "libexec/alert"),
+)
 ON_A_HOST = ("python3-backstay", "backstay-resource-agents", "backstay-fence-agents", "backstay")
 """The packages of a host, each after those that it needs."""
 
@@ -112,7 +115,8 @@ def install_tree(source: Path, root: Path) -> None:
             _executable(root / place / origin / script.name, script.read_text())
             if target:
                 _link(root / target / script.name, f"/{VERSIONS}/current/{origin}/{script.name}")
-    _link(root / HANDLER[0], f"/{VERSIONS}/current/{HANDLER[1]}")
+    for name, program in LINKED:
+        _link(root / name, f"/{VERSIONS}/current/{program}")
     _link(root / LIBRARY, f"/{VERSIONS}/current/lib/backstay")
     _link(root / VERSIONS / "current", NAME)
     compiled = run(

@@ -94,7 +94,7 @@ def _dispatch(agent: Agent, call: Call) -> Outcome:
 
 
 def _perform(agent: Agent, action: Action, call: Call) -> Outcome:
-    journal = Log(agent.name, call.instance)
+    journal = call_log(call)
     parameters = agent.parameters.read(
         call.environ,
         lenient=call.action not in STRICT,
@@ -117,8 +117,13 @@ def _perform(agent: Agent, action: Action, call: Call) -> Outcome:
     return outcome
 
 
+def call_log(call: Call) -> Log:
+    """Give the log of one call, with what it is about."""
+    return Log(call.agent, call.instance, call.action, call.meta("on_node"))
+
+
 def _broken(call: Call, error: BaseException) -> Outcome:
-    journal = Log(call.agent, call.instance)
+    journal = call_log(call)
     for line in failure.trace(error):
         journal.error(line)
     return failure.judge(call, failure.sentence(error), State())
@@ -140,11 +145,11 @@ def leave(call: Call, outcome: Outcome) -> NoReturn:
 
 
 def _say(call: Call, code: int, reason: str) -> None:
-    journal = Log(call.agent, call.instance)
+    journal = call_log(call)
     if code in (codes.SUCCESS, codes.PROMOTED):
         if reason and call.action not in QUIET:
-            journal.note(f"{call.action}: {reason}")
+            journal.note(f"{call.action}: {reason}", code)
     elif not (call.is_probe and code == codes.NOT_RUNNING):
         prefix = call.environ.get("OCF_EXIT_REASON_PREFIX", "ocf-exit-reason:")
         os.write(2, f"{prefix}{reason}\n".encode("utf-8", "surrogateescape"))
-        journal.error(f"{call.action}: {reason}")
+        journal.error(f"{call.action}: {reason}", code)

@@ -18,6 +18,7 @@ import pytest
 from lxml import etree
 
 from backstay import __version__
+from backstay.cloud.model import ALERT_AGENT
 from tests.integration.packaging.built import run
 
 AGENTS = "usr/lib/ocf/resource.d/backstay"
@@ -53,6 +54,14 @@ def test_exactly_the_fence_agents_are_there(package):
 def test_drbds_handler_lies_where_its_configuration_names_it(package):
     assert is_executable(package.leads_to(package.root / "usr/lib/drbd/backstay-drbd-fence"))
     assert "os.path.realpath(__file__)" in (package.delivered / "libexec/drbd-fence").read_text()
+
+
+def test_the_alert_agent_is_where_a_description_names_it(package):
+    link = package.root / str(ALERT_AGENT).lstrip("/")
+    assert is_executable(package.leads_to(link))
+    done = isolated(package.leads_to(link))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Pacemaker runs this" in done.stderr
 
 
 def test_the_library_is_whole(package, repository):

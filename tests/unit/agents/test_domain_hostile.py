@@ -299,7 +299,7 @@ def quiet() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runtime, "Backstop", Idle)
         patch.setattr(runtime, "State", lambda: Texts({}))
-        patch.setattr("backstay.host.syslog.send", lambda *_line: None)
+        patch.setattr("backstay.host.syslog.send", lambda *_line, **_fields: None)
         yield patch
 
 
