@@ -10,6 +10,7 @@ from __future__ import annotations
 from backstay.agents import datastore_health as health
 from backstay.agents import datastore_monitor as watching
 from backstay.agents.datastore_amount import complaint
+from backstay.agents.remembered import keep
 from backstay.host.datastore import Host, Stuck
 from backstay.ocf import codes
 from backstay.ocf.agent import Action, Agent, reload_agent
@@ -133,7 +134,7 @@ def start(context: Context[DatastoreParameters]) -> Outcome:
     memory.started = "" if kind in health.HOPELESS else "yes"
     memory.kind = "" if kind == health.HEALTHY else kind
     if kind in health.FAILURES:
-        watching.keep(context, host, memory)
+        keep(context, host, memory)
         return failed(said) if kind in health.HOPELESS else watching.start_failed(context, host, said)
     watching.publish(context, host, memory, watching.word(kind))
     try:
@@ -153,7 +154,7 @@ def stop(context: Context[DatastoreParameters]) -> Outcome:
     memory.started = memory.kind = memory.volume = ""
     if memory.pid:
         host.kill(Stuck(memory.pid, memory.start, memory.asked))
-    watching.keep(context, host, memory)
+    keep(context, host, memory)
     return done("this datastore is not watched any more")
 
 

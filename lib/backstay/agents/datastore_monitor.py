@@ -8,8 +8,10 @@ failed only where another host is known to reach the same datastore: what hangs 
 from __future__ import annotations
 
 from backstay.agents import datastore_health as health
+from backstay.agents import remembered
 from backstay.agents.datastore_memory import Memory
-from backstay.agents.leaving import TOOL_TIME, better_place, places
+from backstay.agents.leaving import better_place, places
+from backstay.agents.remembered import keep
 from backstay.errors import CannotAsk
 from backstay.host.datastore import Stuck
 from backstay.ocf.outcome import Outcome, degraded, failed, running, stopped
@@ -200,26 +202,12 @@ def _alarm(context: Call, host: Host, memory: Memory, said: str) -> None:
 
 def publish(context: Call, host: Host, memory: Memory, value: str) -> None:
     """Set the node attribute if it changed; that it cannot be set fails nothing."""
-    if memory.attribute == value:
-        return
-    try:
-        host.publish(value, min(TOOL_TIME, context.deadline.left() / 2))
-        memory.attribute = value
-    except CannotAsk as error:
-        context.warn(f"other hosts are not told that the datastore is {value or 'not watched'} here: {error}")
+    remembered.publish(context, host, memory, value, f"the datastore is {value or 'not watched'} here")
 
 
 def recall(host: Host) -> Memory:
     """Give what was remembered."""
     return Memory.read(host.recall(), host.now())
-
-
-def keep(context: Call, host: Host, memory: Memory) -> None:
-    """Remember; a memory that cannot be written is no reason to fail a look."""
-    try:
-        host.remember(memory.text())
-    except OSError as error:
-        context.warn(f"what was seen cannot be remembered: {error}")
 
 
 def forget(host: Host) -> None:

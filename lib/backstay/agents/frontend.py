@@ -10,6 +10,7 @@ from __future__ import annotations
 from backstay.agents import frontend_profiles as profiles
 from backstay.agents import frontend_watch as watching
 from backstay.agents.frontend_memory import Memory
+from backstay.agents.remembered import keep
 from backstay.errors import BadInput, CannotAsk
 from backstay.host.frontend import Host
 from backstay.ocf import codes
@@ -104,7 +105,7 @@ def start(context: Context[FrontendParameters]) -> Outcome:
     if outcome.code == codes.SUCCESS:
         memory = Memory()
         watching.publish(context, host, memory, "up")
-        watching.keep(context, host, memory)
+        keep(context, host, memory)
     return outcome
 
 

@@ -8,9 +8,11 @@ required one has not been for a short time.
 from __future__ import annotations
 
 from backstay.agents import frontend_lease as leases
+from backstay.agents import remembered
 from backstay.agents.frontend_memory import Memory
 from backstay.agents.frontend_profile import COMMAND, NOWHERE, PARTLY
 from backstay.agents.frontend_role import started_at_boot, write_lease
+from backstay.agents.remembered import TOOL_TIME, keep
 from backstay.errors import CannotAsk
 from backstay.ocf.outcome import Outcome, degraded, failed, running, stopped
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
     Call = Context[FrontendParameters]  # the one that every function here is given
 
-TOOL_TIME = 4.0  # seconds that a tool of the cluster gets
 RESERVE = 8.0  # seconds of a monitor that are kept for what follows the questions
 
 
@@ -47,7 +48,12 @@ def watch(context: Call, host: Host, profile: Profile) -> Outcome:
     """Look, ask, renew the lease, remember."""
     memory = Memory.read(host.recall(), host.now())
     before = memory.text()
-    outcome = _watch(context, host, profile, memory)
+    try:
+        outcome = _watch(context, host, profile, memory)
+    except CannotAsk:
+        publish(context, host, memory, "degraded")
+        keep(context, host, memory)
+        raise
     value = {0: "up", 7: "", 190: "degraded"}.get(outcome.code, "failed")
     publish(context, host, memory, value)
     if outcome.code not in (0, 7) and memory.trouble != outcome.reason:
@@ -62,7 +68,8 @@ def _watch(context: Call, host: Host, profile: Profile, memory: Memory) -> Outco
     try:
         where, said = profile.present(host, context.deadline)
     except CannotAsk as error:
-        return degraded(f"how the units of {profile.name} are is not known: {error}")
+        # The guard of every agent makes "degraded" of it for ten minutes: what nobody can see is not well for ever.
+        raise CannotAsk(f"how the units of {profile.name} are is not known: {error}") from error
     if where == NOWHERE:
         return stopped(said)
     remark, other = _renew(context, host)
@@ -153,18 +160,4 @@ def _boots(context: Call, host: Host, profile: Profile, memory: Memory) -> None:
 
 def publish(context: Call, host: Host, memory: Memory, value: str) -> None:
     """Set the node attribute if it changed; that it cannot be set fails nothing."""
-    if memory.attribute == value:
-        return
-    try:
-        host.publish(value, min(TOOL_TIME, max(context.deadline.left() / 2, 0.5)))
-        memory.attribute = value
-    except CannotAsk as error:
-        context.warn(f"other hosts are not told that the role is {value or 'not here'}: {error}")
-
-
-def keep(context: Call, host: Host, memory: Memory) -> None:
-    """Remember; a memory that cannot be written is no reason to fail."""
-    try:
-        host.remember(memory.text())
-    except OSError as error:
-        context.warn(f"what was seen cannot be remembered: {error}")
+    remembered.publish(context, host, memory, value, f"the role is {value or 'not here'}")

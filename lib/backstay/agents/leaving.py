@@ -7,6 +7,7 @@ must move and fence nothing, so nobody fails without one. Never does anything it
 
 from __future__ import annotations
 
+from backstay.agents.remembered import TOOL_TIME
 from backstay.errors import CannotAsk
 
 TYPE_CHECKING = False
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
         better: str
         better_since: float
-
-
-TOOL_TIME = 4.0  # seconds that a tool of the cluster gets
 
 
 def better_place(context: Context[Any], host: Host, memory: Memory) -> tuple[str, str]:

@@ -8,8 +8,10 @@ says "failed" where it would only move trouble: no other host known to be health
 from __future__ import annotations
 
 from backstay.agents import libvirtd_health as health
+from backstay.agents import remembered
 from backstay.agents.libvirtd_memory import Memory
 from backstay.agents.libvirtd_observe import observe
+from backstay.agents.remembered import TOOL_TIME
 from backstay.errors import CannotAsk
 from backstay.host.daemon import Daemon
 from backstay.ocf import codes
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from backstay.agents.libvirtd_health import Decision, Seen
     from backstay.host.libvirtd import Host
     from backstay.ocf.context import Context
-
-TOOL_TIME = 4.0  # seconds that a tool of the cluster or of systemd gets
 
 
 def probe(context: Context[LibvirtdParameters], host: Host) -> Outcome:
@@ -214,13 +214,7 @@ def _give_up(
 
 def publish(context: Context[LibvirtdParameters], host: Host, memory: Memory, value: str) -> None:
     """Set the node attribute if it changed; that it cannot be set fails nothing."""
-    if memory.attribute == value:
-        return
-    try:
-        host.publish(value, min(TOOL_TIME, context.deadline.left() / 2))
-        memory.attribute = value
-    except CannotAsk as error:
-        context.warn(f"other hosts are not told that libvirtd is {value or 'stopped'} here: {error}")
+    remembered.publish(context, host, memory, value, f"libvirtd is {value or 'stopped'} here")
 
 
 def recall(host: Host) -> Memory:

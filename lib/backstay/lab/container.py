@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from backstay.errors import CannotAsk
-from backstay.host.process import Completed, run
+from backstay.host.process import ENVIRONMENT, Completed, run
 from backstay.lab import cgroups, kinds, network, processes, root
 from backstay.lab.configuration import CONTAINER_TRAITS, Entry, Traits
 from backstay.lab.layout import Layout, NodeLayout
@@ -24,7 +23,6 @@ from backstay.lab.progress import Progress
 GIB = 1 << 30
 INIT = ("systemd", "init")
 TOOLS = {"systemd-nspawn": "systemd-container", "nsenter": "util-linux"}
-PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
 class Containers:
@@ -82,7 +80,7 @@ class Container:
 
     def become(self, words: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
         argv = self._entering(words)
-        os.execvpe(argv[0], argv, dict(environment) | PATH)
+        os.execvpe(argv[0], argv, dict(environment) | {"PATH": ENVIRONMENT["PATH"]})
 
     def path(self, path: str) -> Path | None:
         """Through the leader's own root while it is on: the only view that has its temporary file systems."""
@@ -99,9 +97,7 @@ class Container:
     def _entering(self, words: Sequence[str]) -> list[str]:
         leader = self.leader()
         if leader is None:
-            raise CannotAsk(
-                f"{self.node.name} is off", hint=f"switch it on through its BMC ({self.node.bmc_address})"
-            )
+            raise kinds.off(self.node)
         return ["nsenter", f"--target={leader}", "--all", "--", *words]
 
 

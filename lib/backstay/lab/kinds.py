@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, Protocol
 
-from backstay.errors import BadInput
+from backstay.errors import BadInput, CannotAsk
 from backstay.host.process import Completed
 from backstay.lab.configuration import Entry, Traits
 from backstay.lab.layout import Layout, NodeLayout
@@ -92,6 +92,11 @@ class Body(Protocol):
 
     def attach(self) -> None:
         """Plug the cable in again."""
+
+
+def off(node: NodeLayout) -> CannotAsk:
+    """What is said to whoever wants something of a node that has no power."""
+    return CannotAsk(f"{node.name} is off", hint=f"switch it on through its BMC ({node.bmc_address})")
 
 
 def named(name: str) -> Kind:

@@ -233,3 +233,19 @@ def test_a_host_is_recovered_by_the_profiles_commands(host: FakeHost) -> None:
     with pytest.raises(CannotAsk, match="exit code 1"):
         profile.recover("n3", host, Deadline(10.0, host.now), said.append)  # type: ignore[arg-type]
     assert Profile("x").recover("n3", host, Deadline(1.0, host.now), said.append) is None  # type: ignore[arg-type, func-returns-value]
+
+
+def test_units_that_cannot_be_seen_are_degraded_by_the_guard_and_not_for_ever(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guard of every agent bounds what is not known (tests/unit/ocf/test_failure.py); a probe may not fail."""
+    act(host, "start")
+
+    def silent(_names: object, _timeout: float) -> None:
+        raise CannotAsk("systemctl did not answer within 4.0 s")
+
+    monkeypatch.setattr(host, "units", silent)
+    with pytest.raises(CannotAsk, match=r"units of mine .* not known"):
+        act(host, "monitor")
+    assert host.did[-1] == "publish degraded"
+    assert act(host, "monitor", probe=True).code == codes.DEGRADED

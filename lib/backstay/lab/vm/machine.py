@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from backstay.errors import CannotAsk
-from backstay.host.process import Completed
+from backstay.host.process import ENVIRONMENT, Completed
 from backstay.lab import kinds, network, processes, root
 from backstay.lab.configuration import VM_TRAITS, Entry, File, Link, Traits
 from backstay.lab.layout import PREFIX, Layout, NodeLayout
@@ -135,11 +134,13 @@ class Machine:
         self, words: Sequence[str], timeout: float, environment: Mapping[str, str], stdin: str
     ) -> Completed:
         self._has_power()
-        return channel.run(self.node.channel, self.node.name, words, timeout, _full(environment), stdin)
+        whole = ENVIRONMENT | dict(environment)
+        return channel.run(self.node.channel, self.node.name, words, timeout, whole, stdin)
 
     def become(self, words: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
         self._has_power()
-        sys.exit(channel.attend(self.node.channel, self.node.name, words, _full(environment)))
+        whole = ENVIRONMENT | dict(environment)
+        sys.exit(channel.attend(self.node.channel, self.node.name, words, whole))
 
     def path(self, path: str) -> Path | None:
         return None if self.processes() else self.node.root / path.lstrip("/")
@@ -155,10 +156,4 @@ class Machine:
 
     def _has_power(self) -> None:
         if not self.processes():
-            raise CannotAsk(
-                f"{self.node.name} is off", hint=f"switch it on through its BMC ({self.node.bmc_address})"
-            )
-
-
-def _full(environment: Mapping[str, str]) -> dict[str, str]:
-    return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", **environment}
+            raise kinds.off(self.node)
