@@ -252,7 +252,13 @@ def _against(
         ]
     if wish.verb == "remove" and not now.joined and now.listed and _unclean(wish.name):
         against.append(f"{wish.name} is unclean: the cluster does not know yet that it is off")
-    if wish.verb == "replace" and Verb.OFF in verbs and not (now.changed or world.old_is_off) and now.reached:
+    if wish.verb == "replace" and Verb.OFF in verbs and not now.listed:
+        against.append(
+            f"the cluster does not know {wish.name}, so there is nothing to replace: backstay host add {wish.name}"
+        )
+    elif (
+        wish.verb == "replace" and Verb.OFF in verbs and not (now.changed or world.old_is_off) and now.reached
+    ):
         against.append(
             f"a machine answers at {world.address} that is no member, and its BMC has the same address as the old "
             "one's: whether the old machine is off cannot be asked; insist with --old-is-off when you have seen it"

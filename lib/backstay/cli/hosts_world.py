@@ -54,6 +54,8 @@ class World(View):
 
     def _mark(self, phase: Phase) -> None:
         node = crm_mon.cluster(ANSWER).node(self.name)
+        if node is None and not self.remote:
+            raise CannotAsk(f"the cluster does not know {self.name}, so it cannot be set aside")
         number = self.name if self.remote or node is None else node.number
         membership.set_aside(self.name, number, Mark(phase, int(time.time())).text())
 

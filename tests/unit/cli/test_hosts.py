@@ -262,3 +262,11 @@ def test_what_stays_on_a_host_that_cannot_be_reached_is_said(monkeypatch, capsys
 def test_a_name_that_no_host_can_have_reaches_nobody(name):
     with pytest.raises(BadInput, match="no host's name"):
         hosts._going(hosts.Asked(name, "", "text", 60.0, yes=True, only_plan=False, settings=False))
+
+
+def test_what_the_cluster_does_not_know_is_not_replaced(capsys):
+    """Nothing is switched off, and no record of it is made, for a host that never was one."""
+    world = World(replace(THERE, joined=False, listed=False, changed=True))
+    with pytest.raises(Refused, match="backstay host add n4"):
+        run(world, capsys, "replace", replacing)
+    assert world.done == []
