@@ -146,9 +146,12 @@ def ours_told(node, lost):
     wrong = node.check("journalctl --boot --output=cat --identifier=backstay-alert --priority=err")
     assert "nobody is no recipient" in wrong
     assert "secret" not in wrong
-    assert "BACKSTAY_ACTION=start" in node.check(
-        "journalctl --boot --output=export | grep -a ^BACKSTAY_ACTION=start"
+    # An agent's own line: this one has no config.
+    node.run("OCF_ROOT=/usr/lib/ocf OCF_RESOURCE_INSTANCE=no1 /usr/lib/ocf/resource.d/backstay/domain start")
+    node.check(
+        "journalctl --boot BACKSTAY_RESOURCE=no1 BACKSTAY_ACTION=start BACKSTAY_CODE=6 | grep backstay-domain"
     )
+    assert 'backstay_libvirtd_healthy{state="healthy"} 1' in node.check("backstay metrics")
 
 
 def test_what_is_loaded_starts_is_watched_fails_over_and_stops(lab, admin):

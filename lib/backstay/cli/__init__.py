@@ -28,6 +28,7 @@ VERBS = {
     "fence": ("backstay.cli.fence", "fence"),
     "host": ("backstay.cli.hosts", "host"),
     "lab": ("backstay.cli.lab", "lab"),
+    "metrics": ("backstay.cli.metrics", "metrics"),
     "plan": ("backstay.cli.plan", "plan"),
     "render": ("backstay.cli.render", "render"),
     "rollback": ("backstay.cli.apply", "rollback"),

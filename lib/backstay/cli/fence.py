@@ -133,11 +133,21 @@ def check_command(
         trials(fencing, here, world)
     drilled = recorded(cib)
     if metrics is not None:
-        write_atomically(metrics, fence_metrics.text(report, drilled).encode())
+        _keep(metrics, fence_metrics.text(report, drilled))
     ready = report.ready and all(each.state.good for each in others)
     text = fence_matrix.matrix(report, others, fencing.hosts if live else (here,), drilled if live else None)
     options.show(output, text, fence_matrix.as_data(report, others, drilled, ready=ready))
     return 0 if ready else FINDINGS
+
+
+def _keep(file: Path, text: str) -> None:
+    """Write the metrics where a node exporter looks; the timer names that place whether there is one or not."""
+    if file.parent.is_dir():
+        write_atomically(file, text.encode())
+    else:
+        click.echo(
+            f"no metrics are written: there is no {file.parent} (is a node exporter installed?)", err=True
+        )
 
 
 def _world(here: str, agents: Path, known: Mapping[str, str], *, live: bool) -> World:

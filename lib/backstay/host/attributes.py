@@ -62,6 +62,20 @@ class Attributes:
             node.get("name", "") for node in self._nodes(timeout) if node.get("online") == "true"
         )
 
+    def of(self, host: str, timeout: float) -> dict[str, str]:
+        """Give every attribute of a host that crm_mon shows, by name: not the private ones."""
+        from xml.etree import ElementTree as ET
+
+        said = self._ask(["crm_mon", "--one-shot", "--output-as=xml", "--include=none,attributes"], timeout)
+        try:
+            nodes = ET.fromstring(said).iterfind("node_attributes/node")
+        except ET.ParseError as error:
+            raise CannotAsk(f"crm_mon does not speak XML: {error}") from error
+        own = [node for node in nodes if node.get("name") == host]
+        return {
+            one.get("name", ""): one.get("value", "") for node in own for one in node.iterfind("attribute")
+        }
+
     def _nodes(self, timeout: float) -> list[Mapping[str, str]]:
         from xml.etree import ElementTree as ET
 

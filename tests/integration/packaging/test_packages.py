@@ -129,6 +129,8 @@ def test_the_order_of_shutdown_is_there(package, repository):
         "backstay-agents.timer",
         "backstay-fence.service",
         "backstay-fence.timer",
+        "backstay-metrics.service",
+        "backstay-metrics.timer",
         "resource-agents-deps.target.d/backstay.conf",
     }
 

@@ -19,6 +19,8 @@ def test_a_file_for_prometheus():
     assert [line for line in said.splitlines() if not line.startswith("#")] == [
         'backstay_fence_ready{host="n2",device="fence-n2",asker="n1",state="ready"} 1',
         'backstay_fence_ready{host="n3",device="odd\\"name",asker="n1",state="no answer"} 0',
+        'backstay_fence_proof_timestamp_seconds{host="n2",device="fence-n2",asker="n1"} 1000',
+        'backstay_fence_proof_timestamp_seconds{host="n3",device="odd\\"name",asker="n1"} 1000',
         'backstay_fence_findings{severity="error"} 2',
         'backstay_fence_findings{severity="warning"} 0',
         'backstay_fence_findings{severity="note"} 0',
