@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from backstay.agents import frontend_profiles as profiles
 from backstay.agents import frontend_watch as watching
+from backstay.agents import recovery_watch as recovering
 from backstay.agents.frontend_memory import Memory
 from backstay.agents.remembered import keep
 from backstay.errors import BadInput, CannotAsk
@@ -121,7 +122,9 @@ def stop(context: Context[FrontendParameters]) -> Outcome:
         return done(f"nothing of it was started here ({error})") if not host.recall() else failed(str(error))
     outcome = bring_down(context, host, profile)
     if outcome.code == codes.SUCCESS:
-        watching.publish(context, host, Memory.read(host.recall(), host.now()), "")
+        memory = Memory.read(host.recall(), host.now())
+        watching.publish(context, host, memory, "")
+        recovering.tell(context, host, memory, "")
         try:
             profiles.forget(host)
             host.remember("")

@@ -12,7 +12,7 @@ Decides what a declaration may say. Every complaint names the key.
     within = "3s"
     slow = "1s"                               # an answer later than that is degraded
     required = false
-    [take]                                     # likewise: check, leave, recover
+    [take]                                     # likewise: check, leave, recover, give_back
     commands = [["/usr/sbin/take-it", "now"]]
     within = "60s"
 """
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-STEPS = ("check", "take", "leave", "recover")
+STEPS = ("check", "take", "leave", "recover", "give_back")
 KEYS = ("summary", "units", "not_at_boot", "probes", *STEPS)
 PROBE_KEYS = (*KINDS, "name", "within", "required", "status", "text", "method", "words", "insecure", "slow")
 PLAIN = "{file:"
@@ -66,6 +66,7 @@ def parse(name: str, text: str) -> Profile:
         takes=steps["take"],
         leaves=steps["leave"],
         recovers=steps["recover"],
+        gives_back=steps["give_back"],
     )
 
 

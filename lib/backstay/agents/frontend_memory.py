@@ -10,14 +10,15 @@ class Memory(Remembered):
     """`attribute` is what was last published, `first` since when a required probe was not answered (0.0: it was).
 
     `late` are the probes whose command did not end in time, one to a `|`. `boots` are the units that were last warned
-    of. `trouble` is the last sentence that was logged.
+    of. `trouble` is the last sentence that was logged, `recovery` the last that was said about recovering hosts.
     """
 
-    __slots__ = ("attribute", "boots", "first", "late", "trouble")
-    texts = ("attribute", "boots", "late", "trouble")
+    __slots__ = ("attribute", "boots", "first", "late", "recovery", "trouble")
+    texts = ("attribute", "boots", "late", "recovery", "trouble")
     moments = ("first",)
     attribute: str
     boots: str
     first: float
     late: str
+    recovery: str
     trouble: str

@@ -68,6 +68,29 @@ class OpenNebula(Profile):
         self.database.check(world, until)
         say(f"{HOME} can be used, {self.database.said} is there")
 
+    @property
+    def recovers_hosts(self) -> bool:
+        """It knows what to do about a host that died."""
+        return True
+
+    def recover(self, host: str, fenced: float, world: World, until: Deadline, say: Say) -> str:
+        """Have what ran there placed elsewhere, each machine by its state; see opennebula_recovery."""
+        from backstay.agents import opennebula_recovery as way
+
+        return way.recover(host, fenced, way.Oned(world, self.url, AUTH), world, until, say)
+
+    def give_back(self, host: str, world: World, until: Deadline, say: Say) -> None:  # noqa: ARG002
+        """Enable the host."""
+        from backstay.agents import opennebula_recovery as way
+
+        way.give_back(host, way.Oned(world, self.url, AUTH), say)
+
+    def foresee(self, host: str, world: World, until: Deadline) -> list[str]:  # noqa: ARG002
+        """Say what would become of each machine."""
+        from backstay.agents import opennebula_recovery as way
+
+        return way.foresee(host, world.clock(), way.Oned(world, self.url, AUTH))
+
 
 class Database:
     """Where oned keeps what it knows: `backend` as oned.conf has it, `target` for a question over the network."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         def run(self, command: Command, timeout: float) -> Completed: ...
         def pause(self, seconds: float) -> None: ...
         def now(self) -> float: ...
+        def clock(self) -> float: ...
         def ask(self, probes: Sequence[Probe], at_most: float) -> tuple[Answer, ...]: ...
         def usable(self, directory: str, timeout: float) -> str: ...
         def beginning(self, path: str, length: int, timeout: float) -> bytes: ...
@@ -48,7 +49,10 @@ NOWHERE, PARTLY, WHOLLY = "nowhere", "partly", "wholly"
 
 
 class Command:
-    """A program that is run: `{host}` in an argument is the host that is recovered. `codes` are its good exit codes."""
+    """A program that is run; `codes` are its good exit codes.
+
+    `{host}` in an argument is the host that is recovered, `{fenced}` when it was fenced, in seconds since the epoch.
+    """
 
     __slots__ = ("argv", "codes", "within")
 
@@ -59,9 +63,10 @@ class Command:
         self.within = within
         self.codes = tuple(codes)
 
-    def about(self, host: str) -> Command:
+    def about(self, host: str, fenced: float = 0.0) -> Command:
         """Give the command with the name of a host in it."""
-        return Command([word.replace("{host}", host) for word in self.argv], self.within, self.codes)
+        words = [word.replace("{host}", host).replace("{fenced}", f"{fenced:.0f}") for word in self.argv]
+        return Command(words, self.within, self.codes)
 
 
 class Probe:
@@ -138,6 +143,7 @@ class Profile:
         takes: Sequence[Command] = (),
         leaves: Sequence[Command] = (),
         recovers: Sequence[Command] = (),
+        gives_back: Sequence[Command] = (),
         not_at_boot: Sequence[str] = (),
         if_installed: Sequence[str] = (),
     ) -> None:
@@ -150,6 +156,7 @@ class Profile:
         self.takes = tuple(takes)
         self.leaves = tuple(leaves)
         self.recovers = tuple(recovers)
+        self.gives_back = tuple(gives_back)
         self.not_at_boot = tuple(unit_name(unit) for unit in not_at_boot) or self.units
 
     def present(self, world: World, until: Deadline) -> tuple[str, str]:
@@ -183,12 +190,27 @@ class Profile:
         """Leave the role, after the units are proven gone; raises CannotAsk."""
         perform(world, self.leaves, until, say)
 
-    def recover(self, host: str, world: World, until: Deadline, say: Say) -> None:
-        """Have the manager recover what ran on a host that is proven dead; done when it returns, else CannotAsk.
+    @property
+    def recovers_hosts(self) -> bool:
+        """Whether there is anything to be done about a host that died."""
+        return bool(self.recovers)
 
-        May be called again for the same host after an interruption. Called only after a confirmed fencing.
+    def recover(self, host: str, fenced: float, world: World, until: Deadline, say: Say) -> str:
+        """Have the manager recover what ran on a host that is proven dead since `fenced` (seconds since the epoch).
+
+        Done when it returns, with a remark for the record that may be empty, else CannotAsk. May be called again for
+        the same host after an interruption. Called only after a confirmed fencing.
         """
-        perform(world, [command.about(host) for command in self.recovers], until, say)
+        perform(world, [command.about(host, fenced) for command in self.recovers], until, say)
+        return ""
+
+    def give_back(self, host: str, world: World, until: Deadline, say: Say) -> None:
+        """Have the manager use a host again that was recovered and has come back well; raises CannotAsk."""
+        perform(world, [command.about(host) for command in self.gives_back], until, say)
+
+    def foresee(self, host: str, world: World, until: Deadline) -> list[str]:  # noqa: ARG002  (for those that ask)
+        """Say what `recover` would do now, one sentence each; raises CannotAsk."""
+        return [" ".join(command.about(host).argv) for command in self.recovers]
 
 
 def perform(world: World, commands: Sequence[Command], until: Deadline, say: Say) -> None:

@@ -8,6 +8,7 @@ is proven gone, so that its tenures are never shorter than the role was here.
 from __future__ import annotations
 
 from backstay.agents import frontend_lease as leases
+from backstay.agents import recovery_watch
 from backstay.agents.frontend_profile import NOWHERE, SYSTEMD_TIME
 from backstay.errors import CannotAsk
 from backstay.ocf.outcome import Outcome, done, failed
@@ -125,6 +126,11 @@ def write_lease(context: Call, host: Host, change: leases.Change) -> str:
 
 def bring_down(context: Call, host: Host, profile: Profile) -> Outcome:
     """Stop the units in the opposite order, kill what does not end, and prove that nothing is left."""
+    if profile.recovers_hosts:
+        try:
+            recovery_watch.end(host, context.deadline)
+        except CannotAsk as error:
+            return failed(f"what recovers hosts is not proven to have ended: {error}")
     for unit in reversed(profile.units):
         host.stop(unit, min(SYSTEMD_TIME, max(context.deadline.left(), 1.0)))
         _wait(host, unit, context.deadline.at_most(max(context.deadline.left() - KILL_TIME, 0.0)))

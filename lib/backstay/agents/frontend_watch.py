@@ -8,7 +8,7 @@ required one has not been for a short time.
 from __future__ import annotations
 
 from backstay.agents import frontend_lease as leases
-from backstay.agents import remembered
+from backstay.agents import recovery_watch, remembered
 from backstay.agents.frontend_memory import Memory
 from backstay.agents.frontend_profile import COMMAND, NOWHERE, PARTLY
 from backstay.agents.frontend_role import started_at_boot, write_lease
@@ -89,6 +89,7 @@ def _watch(context: Call, host: Host, profile: Profile, memory: Memory) -> Outco
     remarks = [_said(answer) for answer in answers if answer.trouble or answer.slow]
     remarks += [remark] if remark else []
     _boots(context, host, profile, memory)
+    recovery_watch.watch(context, host, profile, memory)
     if remarks:
         return degraded("; ".join(remarks))
     return running(f"the role of {profile.name} is here, and answers")

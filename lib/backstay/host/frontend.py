@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from backstay.host.probes import Answer, Probe
     from backstay.host.process import Completed
+    from backstay.host.recoveries import Seen
     from backstay.host.systemd import Unit
 
     class Command(Protocol):
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 ATTRIBUTE = "backstay-frontend-"
 PROFILES = "/etc/backstay/profiles"
 RECORDS = "/var/lib/backstay"
+RECOVERY = ("/usr/bin/python3", "-I", "-m", "backstay.agents.recovery_worker")
 LARGEST = 1 << 20  # bytes of a profile or a lease
 COMM = 15  # letters of a program's name that the kernel keeps, proc(5)
 
@@ -180,6 +182,45 @@ class Host:
         from backstay.host.attributes import Attributes
 
         return Attributes().online(timeout)
+
+    # ---- recovery
+
+    def look(self, timeout: float) -> Seen:
+        """Look at hosts, fencings and records."""
+        from backstay.host.recoveries import look
+
+        return look(timeout)
+
+    def looked_for_strays(self, timeout: float) -> tuple[str, ...]:
+        """Give the hosts whose libvirtd agent has looked at all guests since they came up."""
+        from backstay.host.attributes import Attributes
+        from backstay.host.libvirtd import NOTE
+
+        return tuple(Attributes().values(NOTE, timeout))
+
+    def keep(self, host: str, text: str, timeout: float) -> None:
+        """Write the record about a host."""
+        from backstay.host.recoveries import keep
+
+        keep(host, text, timeout)
+
+    def say_recovery(self, text: str, timeout: float) -> None:
+        """Set this host's attribute about recovery; empty removes it."""
+        from backstay.host.attributes import Attributes
+        from backstay.host.recoveries import SAYS
+
+        Attributes().publish(SAYS, text, timeout)
+
+    def launch_recovery(self, words: Sequence[str], timeout: float) -> bool:
+        """Start the service that recovers without waiting for it; False when the last one still works."""
+        from backstay.host.systemd import Systemd
+
+        return Systemd().launch(self.recovery_unit, [*RECOVERY, self.name, *words], timeout)
+
+    @property
+    def recovery_unit(self) -> str:
+        """The name of the service that recovers."""
+        return f"backstay-recover-{self.name}.service"
 
     # ---- memory
 

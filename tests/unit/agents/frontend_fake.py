@@ -13,6 +13,7 @@ from backstay.errors import CannotAsk
 from backstay.host.clock import Deadline
 from backstay.host.probes import Answer
 from backstay.host.process import Completed
+from backstay.host.recoveries import Seen
 from backstay.host.systemd import Unit
 from backstay.ocf.context import Call, Context
 from backstay.ocf.outcome import Outcome
@@ -61,6 +62,10 @@ class FakeHost:
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
         self.slow: set[str] = set()
+        self.seen = Seen((), ())
+        self.strays_looked: tuple[str, ...] = ()
+        self.records_: dict[str, str] = {}
+        self.blind = False
 
     def now(self) -> float:
         return self.time
@@ -161,6 +166,31 @@ class FakeHost:
 
     def members(self, timeout: float) -> frozenset[str]:
         return self.online
+
+    # ---- recovery
+
+    recovery_unit = "backstay-recover-frontend.service"
+
+    def look(self, timeout: float) -> Seen:
+        if self.blind:
+            raise CannotAsk("the cluster does not answer")
+        for node in self.seen.nodes:
+            node.record = self.records_.get(node.name, "")
+        return self.seen
+
+    def looked_for_strays(self, timeout: float) -> tuple[str, ...]:
+        return self.strays_looked
+
+    def keep(self, name: str, text: str, timeout: float) -> None:
+        self.records_[name] = text
+        self.did.append(f"keep {name}: {text}")
+
+    def say_recovery(self, text: str, timeout: float) -> None:
+        self.did.append(f"recovery: {text}")
+
+    def launch_recovery(self, words: Sequence[str], timeout: float) -> bool:
+        self.did.append(f"launch {' '.join(words)}")
+        return True
 
     def recall(self, what: str = "") -> str:
         return self.memory.get(what, "")

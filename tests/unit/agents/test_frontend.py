@@ -225,14 +225,18 @@ def test_units_have_endings(given: str, name: str) -> None:
 
 
 def test_a_host_is_recovered_by_the_profiles_commands(host: FakeHost) -> None:
-    profile = parse("mine", "units = ['a']\n[recover]\ncommands = [['/bin/recover', '--host={host}']]")
+    profile = parse(
+        "mine", "units = ['a']\n[recover]\ncommands = [['/bin/recover', '--host={host}', '{fenced}']]"
+    )
     said: list[str] = []
-    profile.recover("n3", host, Deadline(10.0, host.now), said.append)  # type: ignore[arg-type]
-    assert said == ["/bin/recover --host=n3: done"]
+    assert profile.recovers_hosts
+    assert not Profile("x").recovers_hosts
+    profile.recover("n3", 7.0, host, Deadline(10.0, host.now), said.append)  # type: ignore[arg-type]
+    assert said == ["/bin/recover --host=n3 7: done"]
     host.bad_commands = {"/bin/recover"}
     with pytest.raises(CannotAsk, match="exit code 1"):
-        profile.recover("n3", host, Deadline(10.0, host.now), said.append)  # type: ignore[arg-type]
-    assert Profile("x").recover("n3", host, Deadline(1.0, host.now), said.append) is None  # type: ignore[arg-type, func-returns-value]
+        profile.recover("n3", 7.0, host, Deadline(10.0, host.now), said.append)  # type: ignore[arg-type]
+    assert Profile("x").recover("n3", 7.0, host, Deadline(1.0, host.now), said.append) == ""  # type: ignore[arg-type]
 
 
 def test_units_that_cannot_be_seen_are_degraded_by_the_guard_and_not_for_ever(
