@@ -85,6 +85,13 @@ start: the lease, [check], [take], the units in order, then it waits for the req
 opposite order, what does not end is killed, nothing may be left; then [leave] and the lease. Units that the init system
 would start are a finding of validate-all at level 10 and a warning in the journal.
 
+A role that can recover hosts (the profile opennebula, or one with [recover]) recovers what ran on a host once for each
+confirmed fencing of it, and nothing while a host is not proven dead or has left the cluster in order. Its monitor looks
+at the fencer's history, the hosts and the record of each (the permanent node attribute backstay-recovery), and starts
+the service backstay-recover-NAME for the work, which ends with the role. What is under way, and what is not done and
+why, stands in the node attribute backstay-recovering. A host that was recovered is given back ([give_back]) when its
+libvirtd agent says healthy and has found no stray guest.
+
 What is true now stands in the node attribute backstay-frontend-NAME: up, degraded or failed."""
 
 
