@@ -18,6 +18,7 @@ FOLLOWS = frozenset({"two_node", "wait_for_all", "expected_votes"})
 """What of `quorum` follows from how many members there are."""
 
 OURS = ("nodelist", "quorum")
+NODE = ["nodelist", "node"]
 _LINE = re.compile(r"\s*(?:(?P<open>\w+)\s*\{|(?P<close>\})|(?P<key>\w+)\s*:\s*(?P<value>.*?))\s*")
 
 
@@ -42,6 +43,8 @@ def blocks(text: str) -> tuple[Block, ...]:
             if not place:
                 begin, settings = number, []
             place.append(match["open"])
+            if place == NODE:
+                settings.append((NODE[1], ""))  # where another one begins: they need not have the same keys
         elif match["close"]:
             if not place:
                 raise BadInput(f"corosync.conf has a brace too many in line {number + 1}")
@@ -70,10 +73,10 @@ def members(text: str) -> dict[str, Mapping[str, str]]:
     """What it says of each member, by its name (by its first address where it has none)."""
     found: list[dict[str, str]] = []
     for path, value in _block(text, "nodelist").settings:
-        key = path.rpartition(".")[2]
-        if not found or key in found[-1]:
+        if path == NODE[1]:
             found.append({})
-        found[-1][key] = value
+        elif found:
+            found[-1][path.rpartition(".")[2]] = value
     return {one.get("name") or one.get("ring0_addr", ""): one for one in found}
 
 

@@ -28,6 +28,14 @@ EXIT_CODES = (
     (codes.NOT_RUNNING, "It does not run, and that was seen; a monitor says so, and nothing else does."),
     (codes.DEGRADED, "A monitor: it runs, but not well. Nothing is restarted for that."),
 )
+PROMOTED_CODES = (
+    (codes.PROMOTED, "A monitor: it is promoted."),
+    (
+        codes.FAILED_PROMOTED,
+        "A monitor: it is promoted and has failed, and another side may be promoted for it.",
+    ),
+    (codes.DEGRADED_PROMOTED, "A monitor: it is promoted, but not well. Nothing is demoted for that."),
+)
 
 
 def pages(agents: Sequence[str], fences: Sequence[str], example: str) -> dict[str, str]:
@@ -51,7 +59,7 @@ def agent_page(agent: Agent) -> Page:
         ("DESCRIPTION", (Text(agent.longdesc),)),
         ("PARAMETERS", tuple(_declared(each) for each in agent.parameters.declared())),
         ("ACTIONS", (Text("What each needs at least is what is advertised here."), *_actions(agent))),
-        ("EXIT STATUS", tuple(Term(str(code), said) for code, said in EXIT_CODES)),
+        ("EXIT STATUS", tuple(Term(str(code), said) for code, said in _exit_codes(agent))),
         ("EXAMPLES", (Code(made), Code(pcs))),
         (
             "SEE ALSO",
@@ -59,6 +67,11 @@ def agent_page(agent: Agent) -> Page:
         ),
     )
     return Page(name, 7, agent.shortdesc, parts)
+
+
+def _exit_codes(agent: Agent) -> list[tuple[int, str]]:
+    promotable = any(action.name == "promote" for action in agent.actions)
+    return sorted((*EXIT_CODES, *(PROMOTED_CODES if promotable else ())))
 
 
 def _declared(declared: Declaration) -> Term:

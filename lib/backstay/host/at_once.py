@@ -39,4 +39,7 @@ def at_once(questions: Mapping[str, Callable[[], T]], most: int) -> dict[str, T]
         pause(EVERY)
     if errors:
         raise errors[0]
-    return {name: answers[name] for name in waiting if name in answers}
+    lost = [name for name in waiting if name not in answers]
+    if lost:  # a failure of the program itself, whose traceback the thread has written
+        raise RuntimeError(f"the question to {lost[0]} ended without an answer")
+    return {name: answers[name] for name in waiting}

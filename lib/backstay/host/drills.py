@@ -103,9 +103,15 @@ def _tell(argv: list[str]) -> None:
 
 @contextmanager
 def alone(path: str = LOCK) -> Iterator[bool]:
-    """Hold the lock of this host's drill; False when another process has it. It ends with the process that holds it."""
-    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)  # noqa: PTH103, PTH120
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold the lock of this host's drill; False when another process has it. It ends with the process that holds it.
+
+    CannotAsk where it cannot be made: to somebody who is not root, most often.
+    """
+    try:
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)  # noqa: PTH103, PTH120
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise CannotAsk(f"{path} cannot be opened: {error.strerror}", hint="run it as root") from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

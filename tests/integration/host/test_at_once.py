@@ -41,3 +41,9 @@ def test_an_error_comes_after_the_others_have_ended() -> None:
     with pytest.raises(CannotAsk, match="n2"):
         at_once({"n1": slow, "n2": fails}, 2)
     assert ended.is_set()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_question_that_breaks_is_not_taken_for_an_answer() -> None:
+    with pytest.raises(RuntimeError, match="n2"):
+        at_once({"n1": lambda: 1, "n2": lambda: {}["target"]}, 2)

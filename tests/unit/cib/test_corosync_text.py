@@ -127,3 +127,11 @@ def test_a_file_without_totem_is_none() -> None:
 def test_a_version_that_is_no_number_is_none() -> None:
     assert text_of.version("totem {\n  config_version: x\n}\n") == 0
     assert text_of.cluster_name(HAND_MADE) == "demo"
+
+
+def test_nodes_that_an_admin_wrote_need_not_have_the_same_keys() -> None:
+    text = "nodelist {\n node {\n ring0_addr: 10.0.0.1\n name: n1\n }\n node {\n nodeid: 2\n ring0_addr: 10.0.0.2\n }\n}\n"
+    assert text_of.members(text) == {
+        "n1": {"ring0_addr": "10.0.0.1", "name": "n1"},
+        "10.0.0.2": {"nodeid": "2", "ring0_addr": "10.0.0.2"},
+    }

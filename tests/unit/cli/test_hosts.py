@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from lxml import etree
@@ -14,6 +15,7 @@ from backstay.cli import hosts
 from backstay.errors import BadInput, CannotAsk, Findings, Refused
 from backstay.fencing.configuration import Fencing
 from backstay.fencing.drill import Foreseen, Refusal, Situation, Votes
+from backstay.host import drills
 from backstay.lab.interrupt import Interrupted
 from backstay.members.preflight import ERROR, NOTE, Finding
 from backstay.members.steps import Mark, Now, Phase, Step, Verb, joining, leaving, replacing
@@ -80,7 +82,7 @@ class World:
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch):
     """No lock, no cluster."""
-    monkeypatch.setattr(hosts.drills, "alone", lambda _path: nullcontext(True))
+    monkeypatch.setattr(hosts, "drills", SimpleNamespace(alone=lambda _path: nullcontext(True)))
     monkeypatch.setattr(hosts.cluster, "situation", lambda *_: SITUATION)
     monkeypatch.setattr(hosts.cluster, "live", lambda: CIB)
     monkeypatch.setattr(hosts, "draining", lambda *_: ())
@@ -189,8 +191,18 @@ def test_this_host_is_worked_on_from_another_one(capsys):
         run(World(THERE), capsys, name="n1")
 
 
+def test_who_may_not_hold_the_lock_is_told_so(tmp_path):
+    (tmp_path / "run").touch()  # in the place of /run/backstay
+    with (
+        pytest.raises(CannotAsk, match="cannot be opened") as raised,
+        drills.alone(f"{tmp_path}/run/host.lock"),
+    ):
+        pass
+    assert raised.value.hint == "run it as root"
+
+
 def test_two_at_once_on_one_host(monkeypatch, capsys):
-    monkeypatch.setattr(hosts.drills, "alone", lambda _path: nullcontext(False))
+    monkeypatch.setattr(hosts, "drills", SimpleNamespace(alone=lambda _path: nullcontext(False)))
     with pytest.raises(Refused, match="at work"):
         run(World(NEW), capsys)
 

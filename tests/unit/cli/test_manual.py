@@ -109,3 +109,9 @@ def test_what_roff_would_take_for_its_own_is_printed_literally():
     assert all(re.match(r"\.(\\\"|TH|SH|nh|ad|PP|RS|RE|nf|fi|TP)", line) for line in requests), requests
     assert "\\&.SH no\n\\(aqso\n" in text
     assert "\\(aqquoted\\(aq \\-\\-option \\e \\fB.x\\fR" in text
+
+
+def test_a_promotable_agent_has_the_codes_of_the_promoted_role(made):
+    for file, has in (("ocf_backstay_drbd.7", True), ("ocf_backstay_domain.7", False)):
+        page = plain(made[file])
+        assert ("it is promoted and has failed" in page) == has
