@@ -32,7 +32,6 @@ FULL, SLOW, UNKNOWN = "full", "slow", "unknown"
 # it is used, and somebody should look
 SOFT, SPACE, INODES, VOLUME = "soft", "space", "inodes", "volume"
 REMARKS = (SOFT, SPACE, INODES, VOLUME)
-USABLE = (HEALTHY, *REMARKS)
 # start cannot wait for these to end: the mount is somebody else's and was to be there before
 HOPELESS = (ABSENT, FOREIGN)
 

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from backstay.host.elsewhere import Sighting
 
 NONE, PEERS, LOCK = "none", "peers", "lock"
-GUARDS = (NONE, PEERS, LOCK)
 FREE, MOVING, RUNS, LEFTOVER, SILENT = "free", "moving", "runs", "leftover", "silent"
 HELD = "held"
 # paused for these reasons without a job, a guest never ran there: it waits for a memory that does not come

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 STEPS = ("check", "take", "leave", "recover", "give_back")
 KEYS = ("summary", "units", "not_at_boot", "probes", *STEPS)
 PROBE_KEYS = (*KINDS, "name", "within", "required", "status", "text", "method", "words", "insecure", "slow")
-PLAIN = "{file:"
 
 
 def parse(name: str, text: str) -> Profile:

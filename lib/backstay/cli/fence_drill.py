@@ -31,7 +31,6 @@ from backstay.fencing.drill import (
 from backstay.fencing.drill_course import Outcome, Patience, drill, take_over
 from backstay.fencing.drill_marks import Left, Open, Record, left
 from backstay.host import crm_mon, drills
-from backstay.host.attributes import Attributes
 from backstay.lab.interrupt import interruptible
 from backstay.plan import happened as history
 from backstay.plan.leaving import guest_resources
@@ -79,7 +78,7 @@ def drill_command(
             raise BadInput("which host is to be fenced", hint="backstay fence drill HOST")
         if not mine and not only_plan:
             raise Refused("a drill is running on this host", hint="wait until it is over")
-        here = Attributes().local(real.ANSWER)
+        here = real.here()
         if not only_plan:
             _tidy(here)
         insisted = [name for name, said in ((ALLOW_STOP, allow_stop), (ONLY_THESE, only_these)) if said]
@@ -161,7 +160,7 @@ def _tidy(here: str) -> None:
 
 
 def _abort(host: str | None, output: str, *, locked: bool, yes: bool) -> int:
-    here, now = Attributes().local(real.ANSWER), crm_mon.cluster(real.ANSWER)
+    here, now = real.here(), crm_mon.cluster(real.ANSWER)
     online = {node.name for node in now.nodes if node.online}
     found = [each for each in real.open_drills(real.live()) if host in (None, each.target)]
     for each in found:

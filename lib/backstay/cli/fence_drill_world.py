@@ -17,6 +17,7 @@ from backstay.agents.libvirtd_strays import left_at_stop
 from backstay.agents.libvirtd_strays import read as read_note
 from backstay.cib import document
 from backstay.cli.plan import Simulated
+from backstay.errors import CannotAsk
 from backstay.fencing import configuration
 from backstay.fencing.copies import copies
 from backstay.fencing.drill import Foreseen, Host, Situation, Votes
@@ -38,6 +39,15 @@ MOVING = 330.0  # seconds: a migration has 300
 def live() -> etree._Element:
     """The live CIB."""
     return document.parse(Pacemaker().live(), "the live CIB")
+
+
+def here() -> str:
+    """The name of this host in the cluster; CannotAsk where none runs."""
+    try:
+        return Attributes().local(ANSWER)
+    except CannotAsk as error:
+        hint = "run it as root on a host of the cluster where Pacemaker runs"
+        raise CannotAsk(f"the cluster on this host does not answer: {error}", hint=hint) from error
 
 
 def settle(what: str, seconds: float) -> bool:

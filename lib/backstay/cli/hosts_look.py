@@ -18,11 +18,10 @@ from backstay.cib.files import files_of
 from backstay.cib.merge import check_cluster, merge
 from backstay.cib.render import render
 from backstay.cib.templates import Templates, directories
-from backstay.cli.fence_drill_world import ANSWER, live
+from backstay.cli.fence_drill_world import ANSWER, here, live
 from backstay.cli.hosts_description import Description
 from backstay.errors import CannotAsk
 from backstay.host import crm_mon, drills, far, membership
-from backstay.host.attributes import Attributes
 from backstay.host.far import Machine
 from backstay.host.ssh import Host as Far
 from backstay.members import preflight
@@ -54,7 +53,7 @@ class View:
     guests: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self.here = Attributes().local(ANSWER)
+        self.here = here()
         check_cluster(live(), self.description.cloud.cluster.name)
 
     def far(self, name: str) -> Far:

@@ -31,7 +31,7 @@ class Attributes:
 
     def whisper(self, name: str, value: str, timeout: float) -> None:
         """Give this host's private attribute a value: every attribute daemon knows it, the CIB never has it."""
-        self._ask(["attrd_updater", "--private", "--name", name, "--update", value], timeout)
+        self.publish(name, value, timeout, private=True)
 
     def values(self, name: str, timeout: float) -> dict[str, str]:
         """Give the value on each host that has one."""

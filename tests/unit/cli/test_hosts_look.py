@@ -9,9 +9,11 @@ import pytest
 
 from backstay.cib import corosync_text
 from backstay.cib.corosync import corosync_conf
+from backstay.cli import fence_drill_world
 from backstay.cli.hosts_description import Description
 from backstay.cli.hosts_look import View
 from backstay.cloud.parse import parse
+from backstay.errors import CannotAsk
 from backstay.host.far import Machine
 
 TEXT = """\
@@ -143,3 +145,15 @@ def test_a_full_member_runs_both_and_one_that_goes_either() -> None:
     assert view(machine("n1"))._active(
         replace(half, active={"corosync": "active", "pacemaker": "activating"})
     )
+
+
+def test_a_host_without_a_cluster_is_told_so(monkeypatch):
+    """crm_node's own words say nothing of what to do."""
+
+    def fails(_self, _timeout):
+        raise CannotAsk("crm_node: Could not connect to controller: Connection refused")
+
+    monkeypatch.setattr(fence_drill_world.Attributes, "local", fails)
+    with pytest.raises(CannotAsk, match="cluster on this host does not answer") as raised:
+        fence_drill_world.here()
+    assert "Pacemaker" in raised.value.hint
