@@ -23,6 +23,7 @@ settings.load_profile("steady")
 
 # Where a tool that a test may need comes from; scripts/setup installs all of them.
 PACKAGES = {
+    "ansible-playbook": "ansible-core",
     "cibadmin": "pacemaker-cli-utils",
     "crm": "crmsh",
     "corosync": "corosync",

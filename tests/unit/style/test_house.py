@@ -13,6 +13,7 @@ from tests.unit.style.source import Source
 
 PLACES = (
     "agents",
+    "ansible",
     "bench",
     "crm-scripts",
     "crm-templates",
