@@ -39,6 +39,11 @@ echo "@compiled"; find {place}/root/usr/lib/backstay/ -name 'domain_stop.*.pyc' 
 REST = 'echo "@rest"; here | LC_ALL=C comm -13 {place}/before -\n'
 
 
+def asked(repository: Path) -> str:
+    """The superficial test of Debian's autopkgtest, which looks at what is installed."""
+    return f"inside /bin/sh -s <{repository}/packaging/debian/tests/metadata >&2\n"
+
+
 def play(script: str, tmp_path: Path, packages: Path) -> dict[str, str]:
     """What a script in such a copy printed, by the marks (`@name`) in it."""
     place = tmp_path / "copy"
@@ -70,7 +75,7 @@ def test_deb_installed_removed_and_purged(repository, need, tmp_path):
     files = " ".join(f"/mnt/{each.name}" for each in parts(main))
     names = "backstay backstay-resource-agents backstay-fence-agents python3-backstay"
     script = f"""inside dpkg -i {files} >&2
-{SHOWN}inside mkdir -p /var/lib/backstay/checkpoints /run/backstay
+{SHOWN}{asked(repository)}inside mkdir -p /var/lib/backstay/checkpoints /run/backstay
 inside dpkg --remove {names} >&2
 echo "@removed"; here | LC_ALL=C comm -13 {{place}}/before -
 inside dpkg --purge {names} >&2
@@ -91,7 +96,7 @@ def test_rpm_installed_into_a_root_and_erased(repository, need, tmp_path):
     rpm = "rpm --root {place}/root --dbpath /var/lib/rpm"
     script = f"""{rpm} --initdb
 {rpm} --install --nodeps {main.parent}/*.rpm >&2
-{SHOWN}{rpm} --erase --nodeps $({rpm} --query --all) >&2
+{SHOWN}{asked(repository)}{rpm} --erase --nodeps $({rpm} --query --all) >&2
 {REST}"""
     said = play(script, tmp_path, main.parent)
     looks_installed(said)

@@ -27,6 +27,24 @@ FENCE_AGENTS = ("fence_backstay_ipmi", "fence_backstay_redfish")
 KEPT = ["agents-proven", "agents-said", "checkpoints", "definitions", "fence-identities", "refused"]
 
 
+AUTOPKGTEST = {"superficial", "allow-stderr", "needs-internet", "isolation-machine", "needs-root"}
+
+
+def test_autopkgtest_has_each_test_that_it_names(repository):
+    """tests/control has the form that autopkgtest reads, names programs that are there, and demands what it knows."""
+    place = repository / "packaging/debian/tests"
+    stanzas = [
+        dict(re.findall(r"^(\S+): (.*)$", text, re.MULTILINE))
+        for text in (place / "control").read_text().split("\n\n")
+    ]
+    assert {each["Tests"] for each in stanzas} == {path.name for path in place.iterdir()} - {"control"}
+    for each in stanzas:
+        assert is_executable(place / each["Tests"])
+        assert set(each["Restrictions"].split(", ")) <= AUTOPKGTEST
+        assert each["Depends"].startswith("backstay")
+    run("sh", "-n", *(place / each["Tests"] for each in stanzas))
+
+
 def names(directory: Path) -> list[str]:
     """What lies in a directory, whatever it is."""
     return sorted(path.name for path in directory.iterdir())
