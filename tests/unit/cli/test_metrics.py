@@ -122,6 +122,13 @@ def test_the_dashboard_asks_only_for_what_there_is(repository):
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
 
 
+def test_the_documentation_alarms_on_what_there_is(repository):
+    text = (repository / "docs/how-to-be-told.md").read_text(encoding="utf-8")
+    asked = set(re.findall(r"\bbackstay_[a-z_]+", text))
+    assert asked - names() == set()
+    assert len(asked) > 5
+
+
 @pytest.mark.parametrize("value", ['"', "\\", "\n", '\\n"', "ü"])
 def test_any_label_comes_through(value):
     found = parsed(exposition.text([Gauge("backstay_x", "A test.", (({"a": value}, 1),))]))
