@@ -84,6 +84,20 @@ class Mirror:
         self.is_promoted_on("n1", STARTED)
         self.see("n1", lambda said: "peer-disk:UpToDate" in said, "both to be up to date again")
 
+    def take_out(self) -> None:
+        """Out of the configuration while it runs; its agent has to stop it, promoted or not."""
+        for path in ("//rsc_location[@rsc='web1-disk-clone']", "//clone[@id='web1-disk-clone']"):
+            self.node("n1").check(["cibadmin", "--delete-all", "--force", "--xpath", path], TOOL)
+        for name in NAMES:
+            until(
+                lambda name=name: (
+                    True if "web1" not in self.node(name).check("drbdsetup events2 --now") else None
+                ),
+                Deadline(STARTED),
+                every=5.0,
+                what=f"web1 to be down on {name}",
+            )
+
     def remove(self) -> None:
         """Nothing of it is left, whatever became of it."""
         for node in self.machines.nodes:
@@ -106,15 +120,8 @@ class Mirror:
         until(look, Deadline(seconds), every=3.0, what=what)
 
     def is_promoted_on(self, name: str, seconds: float) -> None:
-        def look() -> bool:
-            said = (
-                self.node(name).run("crm_resource --resource web1-disk-clone --locate", timeout=TOOL).stdout
-            )
-            if not any(name in line and "Promoted" in line for line in said.splitlines()):
-                raise NotYet(said)
-            return True
-
-        until(look, Deadline(seconds), every=5.0, what=f"web1 to be promoted on {name}")
+        """By DRBD's word: Pacemaker names it while the promotion is still under way."""
+        self.see(name, lambda said: "role:Primary" in said, f"web1 to be promoted on {name}", seconds)
 
     def write(self, name: str, text: str) -> None:
         """Return when DRBD has said that it is written."""
@@ -211,3 +218,4 @@ def test_a_held_device_is_not_demoted_its_holder_is_named_and_the_log_stays_read
     after = node.check("dmesg | grep -c 'State change failed' || :")
     assert int(after) - int(before) < 40
     assert "role:Primary" in mirror.said("n1")
+    mirror.take_out()

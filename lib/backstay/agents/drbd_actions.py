@@ -63,7 +63,15 @@ def promote(context: Context[DrbdParameters]) -> Outcome:
 
 
 def demote(context: Context[DrbdParameters]) -> Outcome:
-    """Demote it."""
+    """Demote it.
+
+    Pacemaker 2.1.5 demotes what was taken out of its configuration without the parameters, again and again while that
+    fails, and stops it afterwards with those that it was started with (both seen). So the stop does both then.
+    """
+    if not context.parameters.drbd_resource:
+        return done(
+            "it was taken out of the configuration, and its name with it: its stop demotes it as well"
+        )
     return roles.demote(host_of(context), context.deadline, context.warn)
 
 

@@ -159,7 +159,7 @@ def promote(world: World, given: DrbdParameters, deadline: Deadline, warn: Say, 
 
 
 def _promote(world: World, given: DrbdParameters, deadline: Deadline, warn: Say, alone: bool) -> Outcome:
-    said = "there was no time to try"
+    said = ""
     while True:
         state = world.look(LOOK)
         if state is None:
@@ -171,13 +171,12 @@ def _promote(world: World, given: DrbdParameters, deadline: Deadline, warn: Say,
                     warn(f"drbdadm adjust: {joined.complaint()}")
             return done(f"{world.name} is promoted")
         if deadline.left() <= AGAIN:
-            return failed(f"{world.name} was not promoted in time: {said}")
+            return failed(f"{world.name} was not promoted in time: {said or 'there was no time to try'}")
         try:
             tried = world.adm("primary", timeout=deadline.left())
         except CannotAsk as late:
-            return failed(
-                f"{world.name} was not promoted: {late} (the handler fence-peer may still be at work)"
-            )
+            why = f"{late} (the handler fence-peer may still be at work)"
+            return failed(f"{world.name} was not promoted in time: {said or why}")
         if tried.ok:
             continue
         said = _refusal(world, state, tried, deadline)

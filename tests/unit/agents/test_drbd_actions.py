@@ -50,10 +50,10 @@ class Host(Fake):
 def act(monkeypatch):
     """`act("start", host, **meta)` runs an action."""
 
-    def run(name, host, **meta):
+    def run(name, host, resource="web1", **meta):
         monkeypatch.setattr(drbd_actions, "host_of", lambda _context: host)
         context = SimpleNamespace(
-            parameters=DrbdParameters(drbd_resource="web1"), deadline=host.deadline(60), instance="web1:0", node="n1",
+            parameters=DrbdParameters(drbd_resource=resource), deadline=host.deadline(60), instance="web1:0", node="n1",
             meta=lambda word: meta.get(word, ""), note=host.warn, warn=host.warn, is_probe=meta.get("probe", False),
             interval=10.0, action=name,
         )  # fmt: skip
@@ -152,3 +152,12 @@ def test_io_keeps_waiting_while_nothing_is_known(monkeypatch, act):
     host = Host(WAITS)
     assert act("monitor", host).code == codes.DEGRADED_PROMOTED
     assert host.told == []
+
+
+def test_what_was_taken_out_of_the_configuration_is_demoted_by_its_stop(act):
+    """Pacemaker gives its demote no parameters, and would repeat one that fails for ever."""
+    host = Host(state("UpToDate", "Primary"))
+    assert act("demote", host, resource="").code == codes.SUCCESS
+    assert host.told == []
+    assert act("stop", host).code == codes.SUCCESS
+    assert host.told == ["secondary", "down"]

@@ -9,6 +9,7 @@ import pytest
 
 from backstay.agents import drbd_roles as roles
 from backstay.agents.drbd_parameters import DrbdParameters
+from backstay.host.process import ProcessTimedOut
 from backstay.ocf import codes
 from tests.unit.agents.drbd_fake import HELD, NO_DATA, Fake
 from tests.unit.agents.test_drbd_health import AWAY, peer, state
@@ -219,3 +220,21 @@ def test_a_device_that_stays_held_is_tried_ever_more_seldom(act):
     assert freed.clock < 60 + roles.SELDOM + 1
     late = Fake(LEADS, held="the process 7 (dd)", held_for=86)
     assert act(late, 90).code == codes.SUCCESS, "the last try is kept"
+
+
+def test_a_promotion_that_runs_out_of_time_says_why_it_was_refused():
+    """The last try has next to no time, and what it says then is not the reason."""
+    fake = Fake(
+        RUNS,
+        refuses=10**6,
+        complaint="0: State change failed: (-7) Refusing to be Primary while peer is not outdated",
+    )
+    tried = fake.adm
+
+    def adm(*words, timeout):
+        if timeout < 1.5:
+            raise ProcessTimedOut(words, timeout)
+        return tried(*words, timeout=timeout)
+
+    fake.adm = adm
+    assert "peer is not outdated" in promote(fake, seconds=30).reason
