@@ -2,7 +2,8 @@
 """`backstay apply` and `backstay rollback`: a plan becomes the live configuration, and the way back.
 
 Decides when that is refused or asked for: whatever stops a guest or fences a host has to be allowed. Takes a checkpoint
-first, loads in one transaction, waits until the cluster has settled, and says what really happened.
+first, loads in one transaction, waits until the cluster has settled, and says what really happened. What the plan
+removes is stopped by that transaction, and taken out by a second one when it is down.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
+from lxml import etree
 
 from backstay.cib import document
-from backstay.cib.difference import REMOVED, Difference
+from backstay.cib.difference import REMOVED, Difference, differences
+from backstay.cib.parting import primitives, stopping, without
 from backstay.cli import options, plan
 from backstay.errors import BadInput, Refused
 from backstay.host.checkpoints import Checkpoints
@@ -56,20 +59,43 @@ def carry_out(
 ) -> dict[str, object]:
     """Load the plan, wait and compare; what came of it, for --output json."""
     before, gone = _look(made.before.encode(), pacemaker), _absent(made.before.encode())
+    going, through = _through(made)
     name = checkpoints.take(made.before.encode())
     click.echo(f"checkpoint {name}; backstay rollback {name} returns to it", err=True)
-    loaded = pacemaker.replace(made.before.encode(), made.after.encode())
+    loaded = pacemaker.replace(made.before.encode(), through)
     settled, away = _wait(pacemaker, Deadline(seconds)) if loaded else (False, frozenset[str]())
-    real = happened(before, _look(pacemaker.live(), pacemaker), away - gone) if loaded else ()
+    now = _look(pacemaker.live(), pacemaker) if loaded else before
+    real = happened(before, now, away - gone) if loaded else ()
+    left = _take_out(going, now, pacemaker) if loaded and settled else going
     missing, surprising = compare(made.prediction.steps, real)
     return {
         "checkpoint": name,
         "loaded": loaded,
         "settled": settled,
+        "left": list(left),
         "happened": [asdict(step) for step in real],
         "missing": [asdict(step) for step in missing],
         "surprising": [asdict(step) for step in surprising],
     }
+
+
+def _through(made: Plan) -> tuple[tuple[str, ...], bytes]:
+    """The resources that the plan removes, and what is loaded first: what becomes live, with those stopped in it."""
+    before, after = (document.parse(text.encode(), "the plan") for text in (made.before, made.after))
+    removed = [one.name for one in differences(before, after) if one.verb == REMOVED and one.kind in RUNS]
+    whole = stopping(before, after, removed)
+    return (tuple(removed), etree.tostring(whole)) if whole is not None else ((), made.after.encode())
+
+
+def _take_out(going: tuple[str, ...], now: Look, pacemaker: Pacemaker) -> tuple[str, ...]:
+    """Remove what is down; what still runs somewhere stays configured, and is given back."""
+    if not going:
+        return ()
+    live = pacemaker.live()
+    root = document.parse(live, "the live CIB")
+    left = tuple(name for name in going if any(now.running.get(each) for each in primitives(root, name)))
+    pacemaker.replace(live, etree.tostring(without(root, set(going) - set(left))))
+    return left
 
 
 def _look(cib: bytes, pacemaker: Pacemaker) -> Look:
@@ -105,6 +131,9 @@ def _report(said: dict[str, object], seconds: float) -> str:
     ]
     lines += [f"  ! foreseen, did not happen: {wording.sentence(step)}" for step in _steps(said["missing"])]
     lines += [f"  ! happened, not foreseen: {wording.sentence(step)}" for step in _steps(said["surprising"])]
+    if said["left"]:
+        names = ", ".join(map(str, said["left"])) if isinstance(said["left"], list) else ""
+        lines.append(f"  ! not down, and so not taken out yet: {names}; run the same command again")
     if not said["settled"]:
         lines.append(
             f"  ! the cluster has not settled within {seconds:.0f} s: crm_mon -1 says what it waits for"
@@ -117,7 +146,8 @@ def _steps(said: object) -> list[Step]:
 
 
 def _as_asked(said: dict[str, object]) -> bool:
-    return bool(said["loaded"]) and bool(said["settled"]) and not (said["missing"] or said["surprising"])
+    odd = said["missing"] or said["surprising"] or said["left"]
+    return bool(said["loaded"]) and bool(said["settled"]) and not odd
 
 
 def _plan_of(file: str, directories_: tuple[Path, ...], pacemaker: Pacemaker) -> Plan:

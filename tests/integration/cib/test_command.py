@@ -16,6 +16,8 @@ from backstay.cib.difference import ADDED
 from backstay.cib.document import write
 from backstay.cib.render import render
 from backstay.host import process
+from backstay.host.checkpoints import Checkpoints
+from backstay.host.pacemaker import Pacemaker
 from backstay.plan import planned
 from tests.integration.cib.conftest import with_hosts
 
@@ -227,6 +229,48 @@ def test_what_is_no_longer_described_is_removed_only_on_request(here, file, load
     assert (code, out) == (4, "")
     assert "no longer has mail2" in err
     assert loaded.read_bytes() == before
+
+
+@pytest.fixture
+def acting(cluster, need, monkeypatch, tmp_path):
+    """Pacemaker's scheduler acts on the CIB file whenever somebody waits for it; what ran each time is given."""
+    simulate, seen = need("crm_simulate"), []
+
+    def settled(_self, _seconds):
+        argv = [simulate, "--simulate", "--xml-file", cluster, "--save-output", cluster]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+        seen.append(done.stdout.partition("Executing Cluster Transition:")[2].partition("Revised")[0])
+        return True
+
+    monkeypatch.setattr(Pacemaker, "settled", settled)
+    monkeypatch.setattr(Pacemaker, "fencings", lambda _self: frozenset())
+    monkeypatch.setattr(Checkpoints.__init__, "__defaults__", (tmp_path / "checkpoints",))
+    return seen
+
+
+def test_what_is_removed_is_stopped_before_it_goes(here, file, loaded, acting, tmp_path):
+    """Taken out while it runs it would have 20 s to stop, whatever its own timeout is."""
+    Pacemaker().settled(1.0)
+    fewer = tmp_path / "fewer.yaml"
+    fewer.write_text(file.read_text().partition("  mail2:")[0])
+    code, out, err = here("apply", "--yes", "--remove", "--output", "json", fewer)
+    assert (code, json.loads(out)["left"]) == (0, []), err
+    assert [line for line in acting[1].splitlines() if "mail2" in line and "stop" in line]
+    assert not [line for line in acting[1].splitlines() if "mail2" in line and "delete" in line]
+    assert not etree.parse(str(loaded)).findall(".//configuration/resources/*[@id='mail2']")
+    assert b"parting" not in loaded.read_bytes()
+    assert here("apply", "--yes", "--remove", fewer)[1] == "Nothing was loaded.\n"
+
+
+def test_what_does_not_stop_is_not_taken_out(here, file, loaded, acting, monkeypatch, tmp_path):
+    Pacemaker().settled(1.0)
+    monkeypatch.setattr(Pacemaker, "settled", lambda _self, _seconds: True)
+    fewer = tmp_path / "fewer.yaml"
+    fewer.write_text(file.read_text().partition("  mail2:")[0])
+    code, out, _ = here("apply", "--yes", "--remove", fewer)
+    assert code == 1
+    assert "not down, and so not taken out yet: mail2" in out
+    assert etree.parse(str(loaded)).findall(".//configuration/resources/*[@id='mail2']")
 
 
 def test_nothing_is_loaded_when_nobody_can_be_asked(here, file, cluster, monkeypatch):

@@ -11,6 +11,7 @@ from lxml import etree
 
 from backstay.cib.alone import add, render_alone
 from backstay.cib.document import write
+from backstay.cib.parting import stopping, without
 from tests.integration.cib.conftest import with_hosts
 
 HOSTS = ("n1", "n2", "n3")
@@ -157,3 +158,29 @@ def test_a_share_that_was_unmounted_under_a_guest_takes_the_guest_along(settle, 
     here = [(name, action) for name, action, host in transition.executed if host == "n1"]
     assert here.index(("web2", "stop")) < here.index(("vmstore", "start"))
     assert transition.about("web1") == set()
+
+
+GONE = ("web1", "drbd-web1-clone")
+
+
+def without_gone(path):
+    """The CIB of a description that no longer has web1: its resources and what concerned them are not there."""
+    return without(etree.parse(str(path)).getroot(), GONE)
+
+
+def test_what_is_taken_out_is_stopped_first_in_its_order(settle, simulator, tmp_path):
+    """The domain, then the role of its disk, then the disk; then nothing is left to be done when it goes."""
+    steady = settle()
+    whole = stopping(etree.parse(str(steady)).getroot(), without_gone(steady), GONE)
+    assert whole is not None
+    way = tmp_path / "way.xml"
+    way.write_bytes(write(whole))
+    run = simulator.run(way)
+    done = [(resource.partition(":")[0], operation) for resource, operation, _ in run.executed]
+    assert {name for name, _ in done} == {"web1", "drbd-web1"}
+    order = [done.index(one) for one in (("web1", "stop"), ("drbd-web1", "demote"), ("drbd-web1", "stop"))]
+    assert order == sorted(order)
+    # the notifications and the pruned records are no actions on what runs
+    last = tmp_path / "last.xml"
+    last.write_bytes(write(without_gone(run.cib)))
+    assert simulator.run(last, name="end.xml").summary == set()
