@@ -7,7 +7,15 @@ Decides the order: the resource itself first, then what the cluster is told of i
 from __future__ import annotations
 
 from backstay.agents import drbd_roles as roles
-from backstay.agents.drbd_watch import expects_two, forget, offer, outdate_if_passed, uname_list, watch
+from backstay.agents.drbd_watch import (
+    expects_two,
+    forget,
+    offer,
+    outdate_if_passed,
+    take_back,
+    uname_list,
+    watch,
+)
 from backstay.errors import CannotAsk
 from backstay.host.drbd_host import Host
 from backstay.ocf import codes
@@ -43,6 +51,7 @@ def stop(context: Context[DrbdParameters]) -> Outcome:
     if outcome.code == codes.SUCCESS:
         outdate_if_passed(context, host)
         offer(context, host, None)
+        take_back(context, host)
         forget(host)
     return outcome
 

@@ -144,6 +144,16 @@ def _tell(context: Context[DrbdParameters], host: Host, found: list[Finding]) ->
         return
     for one in found:
         context.note(f"{host.name}: {one.sentence}")
+    _publish(context, host, value)
+
+
+def take_back(context: Context[DrbdParameters], host: Host) -> None:
+    """Remove the node attribute: what was stopped is in no trouble any more."""
+    if host.recall(SAID) != "=":
+        _publish(context, host, "")
+
+
+def _publish(context: Context[DrbdParameters], host: Host, value: str) -> None:
     try:
         host.publish(ATTRIBUTE + host.name, value, min(DAEMON, context.deadline.left()))
         host.remember(SAID, f"={value}")

@@ -36,9 +36,14 @@ SURPRISED = 1
 LOOK_EVERY = 3.0  # seconds of waiting between two words about it
 
 
+def removed(different: tuple[Difference, ...]) -> list[str]:
+    """What of it runs and is to be configured no longer."""
+    return [one.name for one in different if one.verb == REMOVED and one.kind in RUNS]
+
+
 def permit(made: Plan, different: tuple[Difference, ...], *, stop: bool, remove: bool, yes: bool) -> None:
     """Raise Refused, and say how to insist, when the plan hurts or nobody agreed to it."""
-    gone = [one.name for one in different if one.verb == REMOVED and one.kind in RUNS]
+    gone = removed(different)
     if gone and not remove:
         hint = "describe them again, or insist with --remove: Pacemaker stops them"
         raise Refused(f"the plan no longer has {', '.join(gone)}, and applying it would stop them", hint=hint)
@@ -82,9 +87,9 @@ def carry_out(
 def _through(made: Plan) -> tuple[tuple[str, ...], bytes]:
     """The resources that the plan removes, and what is loaded first: what becomes live, with those stopped in it."""
     before, after = (document.parse(text.encode(), "the plan") for text in (made.before, made.after))
-    removed = [one.name for one in differences(before, after) if one.verb == REMOVED and one.kind in RUNS]
-    whole = stopping(before, after, removed)
-    return (tuple(removed), etree.tostring(whole)) if whole is not None else ((), made.after.encode())
+    going = removed(differences(before, after))
+    whole = stopping(before, after, going)
+    return (tuple(going), etree.tostring(whole)) if whole is not None else ((), made.after.encode())
 
 
 def _take_out(going: tuple[str, ...], now: Look, pacemaker: Pacemaker) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ import click
 
 from backstay.cib import corosync_text
 from backstay.cib.corosync import corosync_conf
-from backstay.cib.difference import REMOVED
 from backstay.cli import apply, plan
 from backstay.cli.fence_drill_world import ANSWER, live, settle
 from backstay.cli.hosts_description import Description
@@ -115,8 +114,11 @@ class World(View):
         )
         different = plan.changed(made)
         click.echo(plan.show(made, different), err=True)
-        gone = {one.name for one in different if one.verb == REMOVED and one.kind in apply.RUNS}
-        remove = self.leaving and gone <= {self.name}
+        gone = apply.removed(different)
+        remove = self.leaving and set(gone) <= {self.name}
+        if gone and not remove:
+            hint = f"describe them again, or take them out first: backstay apply {description.path} --remove"
+            raise Refused(f"{description.path} no longer has {', '.join(gone)}, which run", hint=hint)
         apply.permit(made, different, stop=self.allow_stop, remove=remove, yes=True)
         said = apply.carry_out(made, pacemaker, Checkpoints(), self.seconds)
         if said["loaded"] and not said["settled"]:

@@ -161,3 +161,12 @@ def test_what_was_taken_out_of_the_configuration_is_demoted_by_its_stop(act):
     assert host.told == []
     assert act("stop", host).code == codes.SUCCESS
     assert host.told == ["secondary", "down"]
+
+
+def test_what_is_stopped_is_in_no_trouble(act):
+    """Its attribute would stand until the host leaves the cluster."""
+    host = Host(state("Diskless", "Secondary", AWAY))
+    act("monitor", host)
+    assert host.attributes["backstay-drbd-web1"].startswith("degraded:")
+    assert act("stop", host).code == codes.SUCCESS
+    assert host.attributes["backstay-drbd-web1"] == ""
