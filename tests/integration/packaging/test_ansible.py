@@ -25,6 +25,8 @@ def test_ansible_reads_the_role(repository, need, tmp_path):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+    # What is included when it is played is not looked at before.
+    assert "include_tasks" not in (repository / "ansible/roles/backstay/tasks/main.yml").read_text()
 
 
 def test_every_variable_has_a_default_and_what_touches_a_secret_shows_nothing(repository):
