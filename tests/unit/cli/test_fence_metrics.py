@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from backstay.cli import fence
 from backstay.cli.fence_metrics import text
 from backstay.fencing.check import Report
 from backstay.fencing.completeness import Finding
@@ -34,3 +35,11 @@ def test_when_a_host_was_really_fenced():
     said = text(Report("n1", 2000.0, (), (), {}, {}), drills)
     assert said.endswith('\nbackstay_fence_drill_timestamp_seconds{host="n2",device="fence-n2"} 1000\n')
     assert "drill" not in text(Report("n1", 2000.0, (), (), {}, {}))
+
+
+def test_where_no_exporter_is_nothing_is_written_and_that_is_said(tmp_path, capsys):
+    fence._keep(tmp_path / "nowhere/file.prom", "x 1\n")
+    assert "is a node exporter installed?" in capsys.readouterr().err
+    fence._keep(tmp_path / "file.prom", "x 1\n")
+    assert (tmp_path / "file.prom").read_text() == "x 1\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["file.prom"]
