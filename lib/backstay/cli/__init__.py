@@ -30,6 +30,7 @@ VERBS = {
     "lab": ("backstay.cli.lab", "lab"),
     "metrics": ("backstay.cli.metrics", "metrics"),
     "plan": ("backstay.cli.plan", "plan"),
+    "recover": ("backstay.cli.recover", "recover"),
     "render": ("backstay.cli.render", "render"),
     "rollback": ("backstay.cli.apply", "rollback"),
     "schema": ("backstay.cli.schema", "schema"),

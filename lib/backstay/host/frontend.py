@@ -10,6 +10,7 @@ import os
 import time
 
 from backstay.host import child
+from backstay.host.state import DIRECTORY as STATE
 from backstay.host.state import State
 
 TYPE_CHECKING = False
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 ATTRIBUTE = "backstay-frontend-"
 PROFILES = "/etc/backstay/profiles"
+STARTED = "frontend-units-"  # begins the name of what is remembered of a role that was started
 RECORDS = "/var/lib/backstay"
 RECOVERY = ("/usr/bin/python3", "-I", "-m", "backstay.agents.recovery_worker")
 LARGEST = 1 << 20  # bytes of a profile or a lease
@@ -237,6 +239,25 @@ class Host:
             self._state.write(f"frontend{what}-{self.name}", text)
         else:
             self._state.forget(f"frontend{what}-{self.name}")
+
+
+def roles_here(timeout: float = 10.0) -> tuple[tuple[str, str], ...]:
+    """Give the roles that were started on this host, with their profiles; raises CannotAsk."""
+    from backstay.errors import CannotAsk
+    from backstay.host.process import run
+
+    try:
+        entries = os.listdir(STATE)  # noqa: PTH208
+    except OSError:
+        return ()
+    names = [entry.removeprefix(STARTED) for entry in entries if entry.startswith(STARTED)]
+    found = []
+    for name in sorted(names):
+        asked = run(["crm_resource", "--resource", name, "--get-parameter", "profile"], timeout=timeout)
+        if not asked.ok:
+            raise CannotAsk(f"which profile {name} has is not known: {asked.complaint()}")
+        found.append((name, asked.stdout.strip()))
+    return tuple(found)
 
 
 def _text(path: str) -> str:

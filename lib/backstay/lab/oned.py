@@ -3,8 +3,9 @@
 
 `python3 -m backstay.lab.oned DIRECTORY PORT HOST...`. DIRECTORY holds `one_auth` (user:password), `state.json`, and the
 faults, each a file: `hang` (takes connections, never answers), `slow` (seconds before an answer), `error` (answers with
-an internal error), `version` (what it calls itself). Where machines run stands in DIRECTORY/hosts/HOST, one number a
-line; a host without that file does not answer. `wishes` holds machines to be made: NAME HOST, one a line.
+an internal error), `version` (what it calls itself). `wishes` holds machines to be made: NAME HOST, one a line. With a
+file `libvirt` its hosts are real (oned_libvirt). Without, DIRECTORY/hosts/HOST holds what runs there, one number a
+line, and a host without that file does not answer. `interval` is how often a host is monitored, in seconds.
 Source of methods and codes: OpenNebula's XML-RPC API.
 """
 
@@ -25,6 +26,7 @@ from typing import Any
 from backstay.errors import BadInput
 from backstay.host.durable import replace
 from backstay.lab import oned_xml
+from backstay.lab.oned_libvirt import Libvirt
 from backstay.lab.oned_model import INTERNAL, Model, Refusal
 
 VERSION = "7.2.0"
@@ -64,7 +66,8 @@ class Oned:
 
     def __init__(self, directory: Path, hosts: Sequence[str], interval: float) -> None:
         self.directory = directory
-        self.model = Model(Files(directory), hosts, interval)
+        world = Libvirt(directory) if (directory / "libvirt").exists() else Files(directory)
+        self.model = Model(world, hosts, interval)
         self.lock = threading.Lock()
         self.calls: list[tuple[object, ...]] = []
         with suppress(FileNotFoundError):

@@ -208,7 +208,7 @@ class Model:
         if vm.state != ACTIVE:
             return
         name = self.hosts[vm.host].name
-        alive = self.world.runs(name) is not None
+        alive = vm.lcm in (PROLOG, BOOT, BOOT_POWEROFF) and self.world.runs(name) is not None
         if vm.lcm == PROLOG_MIGRATE_UNKNOWN:
             vm.be(ACTIVE, BOOT)
         elif vm.lcm == PROLOG_MIGRATE_POWEROFF:
