@@ -58,7 +58,7 @@ def tab(monkeypatch, capsys):
 
 
 def test_verbs_options_and_choices(tab):
-    assert tab("re") == (0, ["render"])
+    assert tab("ren") == (0, ["render"])
     assert tab("fence", "") == (0, ["check", "drill", "rotate"])
     assert "--allow-stop" in tab("fence", "drill", "--a")[1]
     assert tab("plan", "--output", "") == (0, ["text", "json"])
