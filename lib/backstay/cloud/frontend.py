@@ -22,7 +22,7 @@ from backstay.cloud.units import Seconds
 
 OPENNEBULA, GANETI, GENERIC = "opennebula", "ganeti", "generic"
 GROUP = "frontend"  # what the group of a generic one is called
-UNITS = {OPENNEBULA: ("opennebula", "opennebula-sunstone"), GANETI: ("ganeti",)}
+UNITS = {OPENNEBULA: (), GANETI: ("ganeti",), GENERIC: ()}
 LEAST_TIMEOUT = 20
 LEAST_ROLE_TIMEOUT = 60
 ROLE_TIMES = {"start_timeout": Seconds(Fraction(180)), "stop_timeout": Seconds(Fraction(120))}
@@ -49,6 +49,16 @@ def _common(units: str) -> tuple[Key, ...]:
     )
 
 
+def _role() -> tuple[Key, ...]:
+    return (
+        Key("start_timeout", duration(LEAST_ROLE_TIMEOUT), "Time for its start.", default="180s"),
+        Key("stop_timeout", duration(LEAST_ROLE_TIMEOUT), "Time for its stop.", default="120s"),
+        Key("stop_fails", choice(("block", "fence")), "What a stop that failed means: a human looks, or the host is "
+            "fenced, and its guests with it.", default="block"),
+        Key("storage", many(_STORAGE, "storage"), "Storage that has to be on its host first.", default="none"),
+    )
+
+
 BY_OPENNEBULA = Section(
     "frontend",
     "The OpenNebula frontend, on exactly one host, with its address.",
@@ -59,7 +69,14 @@ BY_OPENNEBULA = Section(
         Key("nic", matching("network interface", _NIC, "a network interface"), "Where the address is set.",
             default="the interface that has the network"),
         Key("prefers", many(_HOST, "hosts"), "Where it starts when it has the choice.", default="no host"),
-        *_common("opennebula, opennebula-sunstone"),
+        Key("units", many(matching("systemd unit", _UNIT, "a systemd unit, without `.service`")),
+            "Its systemd units in the order of their start. None of them is enabled in systemd.",
+            default="oned's and those of its companions that a host has"),
+        Key("patience", duration(1), "How long oned's answer may be missing before the role has failed.",
+            default="20s"),
+        Key("lease", PATH, "A file on storage that moves with it, in which it writes who holds the role.",
+            default="none"),
+        *_role(),
     ),
 )
 BY_GANETI = Section(
@@ -96,11 +113,7 @@ BY_GENERIC = Section(
         Key("nic", matching("network interface", _NIC, "a network interface"), "Where the address is set.",
             default="the interface that has the network"),
         Key("prefers", many(_HOST, "hosts"), "Where it starts when it has the choice.", default="no host"),
-        Key("start_timeout", duration(LEAST_ROLE_TIMEOUT), "Time for its start.", default="180s"),
-        Key("stop_timeout", duration(LEAST_ROLE_TIMEOUT), "Time for its stop.", default="120s"),
-        Key("stop_fails", choice(("block", "fence")), "What a stop that failed means: a human looks, or the host is "
-            "fenced, and its guests with it.", default="block"),
-        Key("storage", many(_STORAGE, "storage"), "Storage that has to be on its host first.", default="none"),
+        *_role(),
     ),
 )
 FRONTEND = Variants(
@@ -132,11 +145,10 @@ def frontend_of(fields: Fields | None, hosts: Sequence[Host], storage: Sequence[
     given["storage"] = chosen
     given["needs"] = tuple(by_name[name].resource for name in chosen)
     given["checks"] = tuple(by_name[name].watched_by for name in chosen if by_name[name].watched_by)
-    if kind == GENERIC:
+    if kind != GANETI:
         given = ROLE_TIMES | given
-        if not given.get("units") and given.get("profile", "generic") == "generic":
-            expected = "`units`, or `profile`: the profile generic has none of its own"
-            fields.report.add(fields.at, "the frontend without `units`", expected)
-        return Frontend(GROUP, **{"units": (), "kind": kind, **given})
+    if kind == GENERIC and not given.get("units") and given.get("profile", "generic") == "generic":
+        expected = "`units`, or `profile`: the profile generic has none of its own"
+        fields.report.add(fields.at, "the frontend without `units`", expected)
     given.setdefault("units", UNITS[kind])
-    return Frontend(kind, kind=kind, **given)
+    return Frontend(GROUP if kind == GENERIC else kind, kind=kind, **given)

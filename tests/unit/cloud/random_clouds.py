@@ -19,6 +19,7 @@ DOMAIN_NAMES = st.from_regex(r"\A[A-Za-z_][A-Za-z0-9._-]{0,12}\Z").filter(
 UGLY = st.text(st.sampled_from("aZ9 '\"<>&;|$`\\%{}()!*?#~éß漢😀-_.,:=@"), min_size=1, max_size=20)
 PATHS = UGLY.map(lambda text: "/srv/" + text.replace("/", "_")).filter(lambda path: ".." not in path)
 TIMES = st.sampled_from(["20s", "1 min", "90s", "1500 ms", "2 h"]).filter(lambda time: time != "1500 ms")
+MINUTES = st.sampled_from(["1 min", "90s", "2 h"])
 
 
 def mapping(required, **optional):
@@ -170,11 +171,13 @@ def frontends(host_names):
         "stop_timeout": TIMES,
         "stop_fails": st.sampled_from(["block", "fence"]),
     }
+    # A role takes at least a minute: all of its units are in it.
+    role = {"start_timeout": MINUTES, "stop_timeout": MINUTES, "patience": TIMES, "lease": st.just("/srv/lease")}
     prefers = st.lists(st.sampled_from(host_names), unique=True, max_size=2)
     return st.one_of(
         mapping(
             {"type": st.just("opennebula"), "address": st.just("10.8.0.1")},
-            prefix=st.integers(1, 32), nic=st.just("eth0"), prefers=prefers, **times,
+            prefix=st.integers(1, 32), nic=st.just("eth0"), prefers=prefers, **{**times, **role},
         ),
         mapping({"type": st.just("ganeti"), "ganeti_master": st.sampled_from(host_names)}, **times),
     )  # fmt: skip
