@@ -8,7 +8,7 @@ Decides what a declaration may say. Every complaint names the key.
     name = "manager"
     http = "http://127.0.0.1:8080/health"     # or tcp, xmlrpc (with method and words), command (a list of words)
     status = [200]
-    text = "ready"
+    text = "ready"                            # has to stand in the answer; `without` must not
     within = "3s"
     slow = "1s"                               # an answer later than that is degraded
     required = false
@@ -40,7 +40,19 @@ if TYPE_CHECKING:
 
 STEPS = ("check", "take", "leave", "recover", "give_back")
 KEYS = ("summary", "units", "not_at_boot", "probes", *STEPS)
-PROBE_KEYS = (*KINDS, "name", "within", "required", "status", "text", "method", "words", "insecure", "slow")
+PROBE_KEYS = (
+    *KINDS,
+    "name",
+    "within",
+    "required",
+    "status",
+    "text",
+    "method",
+    "words",
+    "insecure",
+    "slow",
+    "without",
+)
 
 
 def parse(name: str, text: str) -> Profile:
@@ -110,6 +122,7 @@ def _probe(said: Mapping[str, Any], number: int) -> Probe:
         required=_boolean(said.get("required", True), f"required of {name}"),
         status=status,
         text=str(said.get("text", "")),
+        without=str(said.get("without", "")),
         method=str(said.get("method", "")),
         words=words,
         insecure=_boolean(said.get("insecure", False), f"insecure of {name}"),

@@ -47,6 +47,7 @@ PORT = 2633
 MYSQL_PORT = 3306
 MYSQL_SOCKET = "/run/mysqld/mysqld.sock"
 MYSQL_GREETS = "_password"  # the name of its authentication ends its greeting
+ITS_OWN_HOOK = "host_error"
 ANY = ("0.0.0.0", "::", "localhost", "")  # noqa: S104
 HUNG, SLOW = 15.0, 5.0  # seconds for oned's answer: beyond the first it hangs, beyond the second it is slow
 STORAGE_TIME = 20.0  # seconds for a file on storage
@@ -129,6 +130,12 @@ def make(configuration: Callable[[str], str]) -> OpenNebula:
         Probe("oned", XMLRPC, url, method="one.user.info", words=[f"{{file:{AUTH}}}"], text="<USER>",
               within=HUNG, slow=SLOW)
     ]  # fmt: skip
+    # The manager's own way to deal with a host in error acts on hosts that are not proven dead.
+    everything = [f"{{file:{AUTH}}}", "{int:-2}", "{int:-1}", "{int:-1}"]
+    probes.append(
+        Probe("no hook for hosts in error (ft/host_error.rb)", XMLRPC, url, method="one.hookpool.info",
+              words=everything, without=ITS_OWN_HOOK, within=HUNG, required=False)
+    )  # fmt: skip
     for name, unit, file, port in SERVICES:
         target = _target(configuration(file), port)
         probes.append(Probe(name, TCP, target, required=False, unit=unit))

@@ -75,7 +75,8 @@ class Probe:
     `kind` is http (`target` is a URL; good are the `status` codes, any of 200 to 399 without, and `text` stands in the
     answer), tcp (host:port takes a connection, and begins with `text` if there is one), xmlrpc (a URL whose `method` is
     called with `words`; an answer that is no fault, with `text` in it), or command (`words` are its arguments; it ends
-    with one of `status`, 0 without, and says `text`). A word `{file:PATH}` is the content of that file.
+    with one of `status`, 0 without, and says `text`). A word `{file:PATH}` is the content of that file, in a call
+    `{int:7}` is a number. `without` is a text that must not stand in the answer.
     An optional probe that is not answered makes the role degraded, not failed; so does an answer that took longer than
     `slow` seconds. One with a `unit` is asked where that unit is installed.
     """
@@ -92,6 +93,7 @@ class Probe:
         "text",
         "unit",
         "within",
+        "without",
         "words",
     )
 
@@ -110,6 +112,7 @@ class Probe:
         insecure: bool = False,
         slow: float = 0.0,
         unit: str = "",
+        without: str = "",
     ) -> None:
         self.name = name
         self.kind = kind
@@ -123,6 +126,7 @@ class Probe:
         self.insecure = insecure
         self.slow = slow
         self.unit = unit
+        self.without = without
 
 
 class Profile:

@@ -32,11 +32,12 @@ if TYPE_CHECKING:
         words: tuple[str, ...]
         insecure: bool
         slow: float
+        without: str
 
 
 LARGEST = 1 << 20  # bytes of an answer that are looked at
 SPARE = 1.0  # seconds that a child gets beyond the deadline of what it asks, to say so itself
-FILE = "{file:"
+FILE, NUMBER = "{file:", "{int:"
 
 
 class Answer:
@@ -114,6 +115,12 @@ def _word(word: str) -> str:
         return word
     with open(word[len(FILE) : -1], encoding="utf-8") as file:  # noqa: PTH123
         return file.read().strip()
+
+
+def _value(word: str) -> str | int:
+    """Give what a word stands for in a call: a number, the content of a file, or itself."""
+    digits = word.removeprefix(NUMBER).removesuffix("}")
+    return int(digits) if word.startswith(NUMBER) and digits.removeprefix("-").isdecimal() else _word(word)
 
 
 def _http(probe: Probe) -> str:
@@ -194,7 +201,7 @@ def _xmlrpc(probe: Probe) -> str:
     socket.create_connection((address.hostname or "", address.port or 80), probe.within).close()
     try:
         server = xmlrpc.client.ServerProxy(probe.target, allow_none=True)
-        said = getattr(server, probe.method)(*(_word(word) for word in probe.words))
+        said = getattr(server, probe.method)(*map(_value, probe.words))
     except TimeoutError:
         raise TimeoutError(
             f"it hangs: takes connections and gives no answer within {probe.within:g} s"
@@ -225,6 +232,8 @@ def _command(probe: Probe) -> str:
 
 
 def _lacks(probe: Probe, said: str) -> str:
+    if probe.without and probe.without in said:
+        return f"its answer has {probe.without!r}"
     if not probe.text or probe.text in said:
         return ""
     shown = " ".join(said.split())[:60]

@@ -3,7 +3,7 @@
 
 `python3 -m backstay.lab.oned DIRECTORY PORT HOST...`. DIRECTORY holds `one_auth` (user:password), `state.json`, and the
 faults, each a file: `hang` (takes connections, never answers), `slow` (seconds before an answer), `error` (answers with
-an internal error), `version` (what it calls itself). `wishes` holds machines to be made: NAME HOST, one a line. With a
+an internal error), `version` (what it calls itself), `hooks` (commands). `wishes` holds machines to be made: NAME HOST, one a line. With a
 file `libvirt` its hosts are real (oned_libvirt). Without, DIRECTORY/hosts/HOST holds what runs there, one number a
 line, and a host without that file does not answer. `interval` is how often a host is monitored, in seconds.
 Source of methods and codes: OpenNebula's XML-RPC API.
@@ -127,6 +127,7 @@ class Oned:
         return {
             "one.system.version": lambda: self.fault("version") or VERSION,
             "one.user.info": lambda *_: oned_xml.user(),
+            "one.hookpool.info": lambda *_: oned_xml.hooks((self.fault("hooks") or "").split()),
             "one.hostpool.info": lambda: oned_xml.hosts(model),
             "one.host.info": lambda number, *_: oned_xml.host(model, model.host(number)),
             "one.host.status": done(model.status, 0),

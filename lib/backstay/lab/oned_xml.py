@@ -30,6 +30,17 @@ def user() -> str:
     return _text(top)
 
 
+def hooks(commands: Iterable[str]) -> str:
+    """The hooks for hosts in error, by their commands."""
+    top = ET.Element("HOOK_POOL")
+    for number, command in enumerate(commands):
+        hook = ET.SubElement(top, "HOOK")
+        _add(hook, [("ID", number), ("NAME", f"hook{number}"), ("TYPE", "state")])
+        template = ET.SubElement(hook, "TEMPLATE")
+        _add(template, [("COMMAND", command), ("RESOURCE", "HOST"), ("STATE", "ERROR")])
+    return _text(top)
+
+
 def host(model: Model, one: Host) -> str:
     """A host."""
     return _text(_host(model, one))

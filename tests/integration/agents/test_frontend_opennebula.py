@@ -70,6 +70,16 @@ def test_an_authenticated_answer_is_health(profile: OpenNebula, oned: Oned) -> N
     assert "Error connecting to the database" in asked(profile).trouble
 
 
+def test_the_managers_own_hook_for_hosts_in_error_is_found(profile: OpenNebula, oned: Oned) -> None:
+    (probe,) = (each for each in profile.probes if each.name.startswith("no hook"))
+    assert not probe.required
+    (answer,) = ask([probe], 30.0)
+    assert answer.trouble == ""
+    (oned.directory / "hooks").write_text("vm_log.rb ft/host_error.rb")
+    (answer,) = ask([probe], 30.0)
+    assert answer.trouble == "its answer has 'host_error'"
+
+
 def test_a_wrong_password_is_said(profile: OpenNebula, oned: Oned, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_text("oneadmin:old")

@@ -36,7 +36,7 @@ VM_MAD = [ NAME = "kvm", PORT = 5 ]
 def test_without_configuration_it_is_as_it_comes() -> None:
     made = make(lambda _: "")
     assert made.url == "http://127.0.0.1:2633/RPC2"
-    assert [probe.target for probe in made.probes if not probe.required] == [
+    assert [probe.target for probe in made.probes if probe.unit] == [
         "127.0.0.1:2616", "127.0.0.1:9869", "127.0.0.1:5030", "127.0.0.1:2474",
     ]  # fmt: skip
     assert made.units[:3] == (

@@ -172,7 +172,12 @@ def frontends(host_names):
         "stop_fails": st.sampled_from(["block", "fence"]),
     }
     # A role takes at least a minute: all of its units are in it.
-    role = {"start_timeout": MINUTES, "stop_timeout": MINUTES, "patience": TIMES, "lease": st.just("/srv/lease")}
+    role = {
+        "start_timeout": MINUTES,
+        "stop_timeout": MINUTES,
+        "patience": TIMES,
+        "lease": st.just("/srv/lease"),
+    }
     prefers = st.lists(st.sampled_from(host_names), unique=True, max_size=2)
     return st.one_of(
         mapping(
