@@ -259,3 +259,43 @@ def test_a_clean_exit_is_no_death_and_a_humans_word_is_asked_for(lab, manager):
     manager.speak(besides=left)
     assert manager.recorded(left).fencing.human
     assert manager.judge(calm) == []
+
+
+def hasty(manager):
+    """The manager of before, as it was used: what it does not see any more it starts elsewhere."""
+    for word in ("hasty", "restarts"):
+        (manager.home / "standin" / word).touch()
+    (manager.home / "standin/interval").write_text("5")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("with_backstay", [False, True])
+def test_the_first_story(lab, manager, with_backstay):
+    """libvirtd hangs on one host. The manager sees no machines there, and starts them again beside themselves."""
+    hasty(manager)
+    if with_backstay:
+        manager.load()
+        manager.role()
+    else:
+        lab.node("n1").check("systemctl start opennebula")
+    places = manager.speak()
+    begin = time.monotonic()
+    pause(12)
+    calm = (begin, time.monotonic())
+    told = len(manager.starts())
+    catalogue.inject(lab.layout, "hang-libvirtd", "n3")
+    if with_backstay:
+        pause(60)
+        catalogue.heal(lab.layout, "hang-libvirtd", "n3")
+        assert manager.stage.places() == places
+        assert len(manager.starts()) == told
+        assert manager.judge(calm) == []
+    else:
+        until(
+            lambda: len(manager.starts()) - told >= 2 or None,
+            Deadline(120),
+            1.0,
+            "the manager to start them again",
+        )
+        until(lambda: manager.judge(calm) or None, Deadline(60), 2.0, "them to run twice")
+        catalogue.heal(lab.layout, "hang-libvirtd", "n3")

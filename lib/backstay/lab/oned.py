@@ -3,9 +3,10 @@
 
 `python3 -m backstay.lab.oned DIRECTORY PORT HOST...`. DIRECTORY holds `one_auth` (user:password), `state.json`, and the
 faults, each a file: `hang` (takes connections, never answers), `slow` (seconds before an answer), `error` (answers with
-an internal error), `version` (what it calls itself), `hooks` (commands). `wishes` holds machines to be made: NAME HOST, one a line. With a
-file `libvirt` its hosts are real (oned_libvirt). Without, DIRECTORY/hosts/HOST holds what runs there, one number a
-line, and a host without that file does not answer. `interval` is how often a host is monitored, in seconds.
+an internal error), `version` (what it calls itself), `hooks` (commands), `restarts` (what it does not see any more it
+starts elsewhere at once, as its hook for hosts in error does). `wishes` holds machines to be made: NAME HOST, one a
+line. With a file `libvirt` its hosts are real (oned_libvirt). Without, DIRECTORY/hosts/HOST holds what runs there, one
+number a line, and a host without that file does not answer. `interval` is how often a host is monitored, in seconds.
 Source of methods and codes: OpenNebula's XML-RPC API.
 """
 
@@ -85,6 +86,8 @@ class Oned:
         with self.lock:
             self._wishes()
             self.model.tick()
+            if self.fault("restarts") is not None:
+                self.model.restart_what_is_missed()
             replace(str(self.directory / "state.json"), json.dumps(self.model.kept()).encode())
 
     def _wishes(self) -> None:

@@ -3,7 +3,8 @@
 
 Behaves as the documented manager's driver for KVM: it lists the domains of a host, and starts one from a description.
 DIRECTORY/vms/NUMBER.xml describes a machine. With the file `hasty` it is the driver of before OpenNebula 6.2: a
-list that fails is an empty list, so a libvirtd that is down has no machines. Source: OpenNebula issue 5564.
+list that fails is an empty list, so a libvirtd that is down has no machines when that was seen three times.
+Source: OpenNebula issue 5564; probe_db.rb of 6.0 (times_missing).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ PORT = 16509
 NAME = re.compile(r"^one-(\d+)$", re.MULTILINE)
 ANSWER = 5.0  # seconds
 START = 30.0
+MISSES = 3  # probes after which a machine that is not seen is off
 
 
 class Libvirt:
@@ -29,6 +31,8 @@ class Libvirt:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.seen: dict[str, frozenset[int]] = {}
+        self.misses: dict[str, int] = {}
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -39,9 +43,13 @@ class Libvirt:
         with suppress(CannotAsk):
             listed = self._virsh(host, ["list", "--name", "--state-running"], ANSWER)
             if listed.ok:
-                return frozenset(map(int, NAME.findall(listed.stdout)))
-        hasty = (self.directory / "hasty").exists()
-        return frozenset() if hasty and _is_on(host) else None
+                self.seen[host] = frozenset(map(int, NAME.findall(listed.stdout)))
+                self.misses[host] = 0
+                return self.seen[host]
+        if not ((self.directory / "hasty").exists() and _is_on(host)):
+            return None
+        self.misses[host] = self.misses.get(host, 0) + 1
+        return frozenset() if self.misses[host] >= MISSES else self.seen.get(host, frozenset())
 
     def boot(self, host: str, vm: int) -> bool:
         """Start a machine on a host."""

@@ -233,6 +233,15 @@ class Model:
             vm.be(ACTIVE, lcm)
             vm.resched = 0
 
+    def restart_what_is_missed(self) -> None:
+        """Do as the manager's hook for hosts in error does, and as one does who believes what it shows."""
+        for vm in self.vms:
+            action = vm.places[-1].action if vm.places else 0
+            if vm.lcm == UNKNOWN or (vm.state, action) == (POWEROFF, BY_MONITOR):
+                vm.resched = 1
+            elif (vm.state, action) == (POWEROFF, BY_MIGRATION):
+                vm.be(ACTIVE, BOOT_POWEROFF)
+
     # ---- kept
 
     def kept(self) -> dict[str, Any]:
