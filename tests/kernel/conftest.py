@@ -17,6 +17,7 @@ from tests.kernel import fencing
 from tests.lab.cloud import payload
 from tests.lab.running import (
     Lab,
+    need_the_lab,
     pytest_runtest_makereport,
     pytest_runtest_protocol,
     pytest_terminal_summary,
@@ -53,7 +54,4 @@ def machines(running_machines: Machines) -> Machines:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything here needs the lab; what a lab is comes first."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.lab)
-    items.sort(key=lambda item: item.path.name != "test_machines.py")
+    need_the_lab(items, Path(__file__).parent, "test_machines")

@@ -12,6 +12,7 @@ from backstay.lab.layout import Layout
 from tests.lab.cloud import Cloud, payload
 from tests.lab.running import (
     Lab,
+    need_the_lab,
     pytest_runtest_makereport,
     pytest_runtest_protocol,
     pytest_terminal_summary,
@@ -50,7 +51,4 @@ def cloud(furnished: Cloud) -> Cloud:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything here needs the lab; the tests of the bare lab come first, before a cluster has managed its libvirtd."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.lab)
-    items.sort(key=lambda item: not item.path.name.startswith(("test_lab", "test_libvirtd")))
+    need_the_lab(items, Path(__file__).parent, "test_lab", "test_libvirtd")

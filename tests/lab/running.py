@@ -12,6 +12,7 @@ import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -168,6 +169,14 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
+
+
+def need_the_lab(items: list[pytest.Item], directory: Path, *first: str) -> None:
+    """Mark the tests of a directory as tests of the lab; files whose names begin with `first` come before the others."""
+    for item in items:
+        if directory in item.path.parents:
+            item.add_marker(pytest.mark.lab)
+    items.sort(key=lambda item: not item.path.name.startswith(first))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -68,8 +68,7 @@ def _watch(context: Call, host: Host, profile: Profile, memory: Memory) -> Outco
     try:
         where, said = profile.present(host, context.deadline)
     except CannotAsk as error:
-        # The guard of every agent makes "degraded" of it for ten minutes: what nobody can see is not well for ever.
-        raise CannotAsk(f"how the units of {profile.name} are is not known: {error}") from error
+        return _unseen(context, host, profile, memory, error)
     if where == NOWHERE:
         return stopped(said)
     remark, other = _renew(context, host)
@@ -93,6 +92,18 @@ def _watch(context: Call, host: Host, profile: Profile, memory: Memory) -> Outco
     if remarks:
         return degraded("; ".join(remarks))
     return running(f"the role of {profile.name} is here, and answers")
+
+
+def _unseen(context: Call, host: Host, profile: Profile, memory: Memory, why: CannotAsk) -> Outcome:
+    """Say what is known where the units cannot be looked at: a role that answers is here, whatever systemd does.
+
+    Else CannotAsk: the guard of every agent makes "degraded" of it for ten minutes, and not for ever.
+    """
+    said = f"how the units of {profile.name} are is not known: {why}"
+    required = [answer for answer in _ask(context, host, profile, memory) if answer.required]
+    if required and not any(answer.trouble for answer in required) and not _renew(context, host)[1]:
+        return degraded(f"{said}; it answers")
+    raise CannotAsk(said) from why
 
 
 def _said(answer: Answer) -> str:

@@ -239,7 +239,7 @@ def test_a_host_is_recovered_by_the_profiles_commands(host: FakeHost) -> None:
     assert Profile("x").recover("n3", 7.0, host, Deadline(1.0, host.now), said.append) == ""  # type: ignore[arg-type]
 
 
-def test_units_that_cannot_be_seen_are_degraded_by_the_guard_and_not_for_ever(
+def test_units_that_cannot_be_seen_are_degraded_while_it_answers_and_else_not_for_ever(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The guard of every agent bounds what is not known (tests/unit/ocf/test_failure.py); a probe may not fail."""
@@ -249,6 +249,9 @@ def test_units_that_cannot_be_seen_are_degraded_by_the_guard_and_not_for_ever(
         raise CannotAsk("systemctl did not answer within 4.0 s")
 
     monkeypatch.setattr(host, "units", silent)
+    outcome = act(host, "monitor")
+    assert (outcome.code, outcome.reason.endswith("it answers")) == (codes.DEGRADED, True)
+    host.silent = {"manager": "refused"}
     with pytest.raises(CannotAsk, match=r"units of mine .* not known"):
         act(host, "monitor")
     assert host.did[-1] == "publish degraded"
