@@ -2,8 +2,9 @@
 """The file for drbd.d of a described DRBD resource, with the reasons in it.
 
 Decides the options: fencing with Backstay's handlers always, two promoted sides where the domain moves alive, quorum
-where three hosts have the disk. DRBD 8.4 and 9 have the option fencing in different sections, and 9 wants numbers for
-its hosts. Source: drbd.conf(5) of drbd-utils 9.22; both parsers of that package read what is written here.
+where three hosts have the disk, and that nobody but the cluster promotes a side. DRBD 8.4 and 9 have the option fencing
+in different sections, and 9 wants numbers for its hosts. Source: drbd.conf(5) of drbd-utils 9.22; both parsers of that
+package read what is written here.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def drbd_conf(cloud: Cloud, domain: Domain, drbd: Drbd) -> str:
 def _resource(domain: Domain, drbd: Drbd) -> Iterator[str]:
     nine = drbd.generation >= NINE
     yield f'resource "{drbd.resource}" {{'
-    if nine and len(drbd.hosts) > 2:
-        yield from _quorum()
+    if nine:
+        yield from _options(three=len(drbd.hosts) > 2)
     if not nine:
         yield "  disk {"
         yield from _fencing()
@@ -68,11 +69,13 @@ def _resource(domain: Domain, drbd: Drbd) -> Iterator[str]:
     yield "}"
 
 
-def _quorum() -> Iterator[str]:
+def _options(*, three: bool) -> Iterator[str]:
+    """What 9 alone has: a quorum, and a promotion by whoever opens the device, which 8.4 does not know."""
     yield "  options {"
-    yield "    # Two of the three hosts have what is written; one that is alone neither writes nor is promoted."
-    yield "    quorum majority;"
-    yield "    on-no-quorum suspend-io;"
+    if three:
+        yield "    # Two of the three hosts have what is written; one that is alone neither writes nor is promoted."
+        yield "    quorum majority;"
+        yield "    on-no-quorum suspend-io;"
     yield "    # A domain opens its disk when the cluster says so, and not before."
     yield "    auto-promote no;"
     yield "  }"

@@ -46,6 +46,13 @@ def test_8_4_with_two_promoted_sides(golden):
     assert "node-id" not in text
 
 
+def test_9_with_two_hosts_is_promoted_by_the_cluster_alone():
+    """DRBD 9 promotes whatever is opened for writing, unless it is told not to: nobody would ask the cluster."""
+    text = written(PLAIN.replace("[n1, n2]", "[n1, n2], generation: 9"))
+    assert options(text, "options") == ["auto-promote no;"]
+    assert options(written(), "options") == []
+
+
 def test_a_domain_that_does_not_move_alive_has_one_promoted_side():
     assert "allow-two-primaries" not in written(f"{PLAIN}, live_migration: no")
 
