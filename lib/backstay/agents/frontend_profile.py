@@ -166,9 +166,7 @@ class Profile:
     def present(self, world: World, until: Deadline) -> tuple[str, str]:
         """Say how much of the role is on this host (NOWHERE only on proof, PARTLY, WHOLLY), in words as well."""
         units = world.units(self.units, min(SYSTEMD_TIME, until.left()))
-        self.absent = frozenset(
-            name for name in self.if_installed if name in units and not units[name].installed
-        )
+        self.absent = frozenset(name for name in self.if_installed if name in units and _absent(units[name]))
         down = [name for name, unit in units.items() if unit.down and not unit.pid]
         left = [name for name in down if world.leftovers(units[name])]
         if len(down) == len(units) and not left:
@@ -215,6 +213,11 @@ class Profile:
     def foresee(self, host: str, world: World, until: Deadline) -> list[str]:  # noqa: ARG002  (for those that ask)
         """Say what `recover` would do now, one sentence each; raises CannotAsk."""
         return [" ".join(command.about(host).argv) for command in self.recovers]
+
+
+def _absent(unit: Unit) -> bool:
+    """Whether a unit that a host may lack is lacking; an admin who masked it does not want it."""
+    return not unit.installed or (unit.masked and unit.down)
 
 
 def perform(world: World, commands: Sequence[Command], until: Deadline, say: Say) -> None:

@@ -58,7 +58,7 @@ def _started(context: Call, host: Host, unit: str, may_lack: bool) -> str:
     if not seen.installed:
         return "" if may_lack else f"there is no unit {unit} on this host"
     if seen.masked:
-        return f"{unit} is masked by an admin; systemctl unmask {unit}"
+        return "" if may_lack else f"{unit} is masked by an admin; systemctl unmask {unit}"
     if seen.active == "failed":
         host.reset_failed(unit, min(SYSTEMD_TIME, left))
     begun = host.start(unit, max(context.deadline.left(), 1.0))

@@ -46,6 +46,7 @@ class FakeHost:
         self.states: dict[str, str] = {}
         self.enabled: set[str] = set()
         self.absent: set[str] = set()
+        self.masked: set[str] = set()
         self.stubborn: set[str] = set()
         self.immortal: set[str] = set()
         self.left: set[str] = set()
@@ -87,7 +88,7 @@ class FakeHost:
         return {
             name: Unit(
                 name,
-                loaded="not-found" if name in self.absent else "loaded",
+                loaded="not-found" if name in self.absent else "masked" if name in self.masked else "loaded",
                 active=self.states.get(name, "inactive"),
                 pid=100 if self.states.get(name) == "active" else 0,
                 enabled="enabled" if name in self.enabled else "disabled",

@@ -150,5 +150,12 @@ def test_units_that_a_host_lacks_are_left_out(host: FakeHost) -> None:
     assert act(host, "monitor", profile="opennebula").code == codes.GENERIC
     assert act(host, "stop", profile="opennebula").code == codes.SUCCESS
     assert act(host, "monitor", profile="opennebula", probe=True).code == codes.NOT_RUNNING
+    host.masked, host.slow = {"opennebula-gate.service"}, set()
+    host.did.clear()
+    assert act(host, "start", profile="opennebula").code == codes.SUCCESS
+    assert "start opennebula-gate.service" not in host.did
+    assert act(host, "monitor", profile="opennebula").code == codes.SUCCESS
+    host.masked = {"opennebula.service"}
+    assert "masked by an admin" in act(host, "start", profile="opennebula").reason
     host.absent |= {"opennebula.service"}
     assert act(host, "validate", profile="opennebula").code == codes.NOT_INSTALLED
