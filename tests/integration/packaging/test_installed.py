@@ -25,7 +25,7 @@ mount -t tmpfs none {place}/root/run
 mount --rbind /dev {place}/root/dev
 mount --bind {packages} {place}/root/mnt
 mount -t proc none {place}/root/proc
-inside() {{ chroot {place}/root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }}
+inside() {{ chroot {place}/root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/root DEBIAN_FRONTEND=noninteractive "$@"; }}
 here() {{ (cd {place}/root && find etc home opt run srv usr var -xdev \\( -path 'var/lib/backstay-lab' -o -path 'var/cache/backstay' -o \\
     -path '*/dpkg' -o -path 'tmp' \\) -prune -o -name '*backstay*' -print | LC_ALL=C sort); }}
 rm -rf {place}/root/var/lib/backstay {place}/root/run/backstay
@@ -35,6 +35,14 @@ SHOWN = """echo "@version"; inside backstay --version
 echo "@domain"; inside /usr/lib/ocf/resource.d/backstay/domain meta-data
 echo "@fence"; inside /usr/sbin/fence_backstay_ipmi -o metadata
 echo "@compiled"; find {place}/root/usr/lib/backstay/ -name 'domain_stop.*.pyc' | grep -v delivered
+"""
+# As crmsh, pcs and crmsh's cluster scripts show them to an admin.
+TOOLS = """echo "@list"; inside crm ra list ocf backstay
+echo "@info"; inside crm ra info ocf:backstay:domain
+echo "@stonith"; inside crm ra info stonith:fence_backstay_ipmi
+echo "@describe"; inside pcs resource describe ocf:backstay:domain
+echo "@fencing"; inside pcs stonith describe fence_backstay_ipmi
+echo "@script"; inside crm script show backstay-domain
 """
 REST = 'echo "@rest"; here | LC_ALL=C comm -13 {place}/before -\n'
 
@@ -66,8 +74,21 @@ def looks_installed(said: dict[str, str]) -> None:
     assert said["compiled"].count("\n") == 0 and f"/{__version__}-" in said["compiled"]
 
 
+def looks_right_to_tools(said: dict[str, str], repository: Path) -> None:
+    """Each tool shows the agents, with their parameters, from the metadata that they give."""
+    assert said["list"].split() == sorted(path.name for path in (repository / "agents").iterdir())
+    for name in ("info", "describe"):
+        assert "Starts, stops, watches and live-migrates one virtual machine" in said[name]
+        assert "migration_transport" in said[name]
+    assert "config (required) (unique group: config)" in said["describe"]
+    for name in ("stonith", "fencing"):
+        assert "IPMI 2.0" in said[name]
+        assert "password_file" in said[name]
+    assert said["script"].startswith("backstay-domain (Backstay)")
+
+
 def test_deb_installed_removed_and_purged(repository, need, tmp_path):
-    need("dpkg-buildpackage", "dpkg-deb")
+    need("dpkg-buildpackage", "dpkg-deb", "crm", "pcs")
     built = subprocess.run(
         [repository / "scripts/build-deb"], capture_output=True, text=True, timeout=LIMIT, check=True
     )
@@ -75,13 +96,14 @@ def test_deb_installed_removed_and_purged(repository, need, tmp_path):
     files = " ".join(f"/mnt/{each.name}" for each in parts(main))
     names = "backstay backstay-resource-agents backstay-fence-agents python3-backstay"
     script = f"""inside dpkg -i {files} >&2
-{SHOWN}{asked(repository)}inside mkdir -p /var/lib/backstay/checkpoints /run/backstay
+{SHOWN}{asked(repository)}{TOOLS}inside mkdir -p /var/lib/backstay/checkpoints /run/backstay
 inside dpkg --remove {names} >&2
 echo "@removed"; here | LC_ALL=C comm -13 {{place}}/before -
 inside dpkg --purge {names} >&2
 {REST}"""
     said = play(script, tmp_path, main.parent)
     looks_installed(said)
+    looks_right_to_tools(said, repository)
     assert "usr/" not in said["removed"], "what is kept until the purge is state, and no program"
     assert said["rest"] == ""
 
