@@ -34,7 +34,7 @@ GUESTS = (
     Guest("u2", 'odd"name\\', "11.1", runs=False),
     Guest("u3", "stray", "12.1", accounted=False),
 )
-FACTS = Facts(1000.0, ATTRIBUTES, GUESTS, frozenset({"10.1", "99.1"}))
+FACTS = Facts(1000.0, ATTRIBUTES, GUESTS, frozenset({"10.1", "97.1", "98.1", "99.1"}))
 REPORT = Report(
     "n1",
     1000.0,
@@ -68,7 +68,7 @@ def test_what_a_host_knows_of_itself_is_read_by_prometheus():
     assert found[sample("backstay_frontend_up", frontend="one", state="up")] == 1
     assert found[sample("backstay_strays")] == 2
     assert found[sample("backstay_domains", truth="running")] == 1
-    assert found[sample("backstay_domains", truth="stopped")] == 1
+    assert found[sample("backstay_domains", truth="stopped")] == 3
     assert found[sample("backstay_guest_running", guest="web1", uuid="u1", of="cluster")] == 1
     assert found[sample("backstay_guest_running", guest='odd"name\\', uuid="u2", of="libvirt")] == 0
     assert found[sample("backstay_guest_running", guest="stray", uuid="u3", of="nobody")] == 1
