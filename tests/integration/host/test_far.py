@@ -12,6 +12,7 @@ import pytest
 
 from backstay.errors import CannotAsk
 from backstay.host import far
+from backstay.host.process import ENVIRONMENT, run
 from backstay.host.ssh import OPTIONS, Host
 
 HERE = Host("here")
@@ -36,6 +37,19 @@ def test_an_examination_answers_every_question(tmp_path: Path) -> None:
     assert "127.0.0.1" in seen.addresses["localhost"] or "::1" in seen.addresses["localhost"]
     assert seen.addresses[NOBODY] == ()
     assert set(seen.programs) == {"pacemaker", "pacemaker-remote", "corosync", "libvirt", "backstay"}
+
+
+@pytest.mark.parametrize("daemon", ["libvirtd", "virtqemud"])
+def test_either_daemon_tells_libvirts_version(tmp_path: Path, daemon: str) -> None:
+    """A host with the modular daemons need not have the monolithic one."""
+    for name in ("libvirtd", "virtqemud"):
+        program = tmp_path / name
+        says = f"echo '{name} (libvirt) 9.5.0'" if name == daemon else "exit 127"
+        program.write_text(f"#!/bin/sh\n{says}\n")
+        program.chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{ENVIRONMENT['PATH']}"}
+    done = run(["sh", "-s"], timeout=far.LOOK_TIME, stdin=far.LOOK + far.EXAMINE + far.END, environment=path)
+    assert far.read("here", done.stdout, 0.0, 1.0).programs["libvirt"] == "9.5.0"
 
 
 def test_a_hostile_word_stays_a_word(tmp_path: Path) -> None:
