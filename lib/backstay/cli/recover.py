@@ -19,6 +19,7 @@ from backstay.agents.frontend import FrontendParameters
 from backstay.agents.recovery import BEGUN, HOLD, RECOVER, Decision, Fencing, Host, Record, decide
 from backstay.agents.recovery_seen import hosts
 from backstay.cli import options
+from backstay.cli.fence_drill_world import here
 from backstay.errors import BackstayError, BadInput, CannotAsk, Findings, Refused
 from backstay.host import frontend, membership, recoveries
 from backstay.host.attributes import Attributes
@@ -71,6 +72,7 @@ def recover(
 
 
 def _look() -> list[Host]:
+    here()
     looked = tuple(Attributes().values(NOTE, ANSWER))
     return hosts(recoveries.look(ANSWER), looked)
 
