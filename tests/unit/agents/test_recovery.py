@@ -90,7 +90,7 @@ def test_the_table(seen: Host, verb: str, fencing: Fencing | None) -> None:
         (host(False, unclean=True), "its state is not known: nothing is recovered; if you have seen it off"),
         (host(False, unclean=True, refusal="BMC refused"), "its fencing failed (BMC refused)"),
         (host(False, fencing=True, refusal="BMC refused"), "it is being fenced: nothing is recovered"),
-        (host(False), "left the cluster in order and may still run guests"),
+        (host(False), "left the cluster in order (no fencing of it is known) and may still run guests"),
         (host(False, "1 human begun"), "a human confirmed that it is off"),
         (host(True, "1 fenced done", well="a stray"), "is back, but not given to the manager: a stray"),
     ],
