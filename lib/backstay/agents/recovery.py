@@ -134,7 +134,8 @@ def decide(host: Host) -> Decision:
         return Decision(host.name, HOLD, said=_not_proven(host))
     if known is not None and known.state == DONE:
         return Decision(host.name, SETTLED)
-    said = f"{host.name} left the cluster in order (no fencing of it is known) and may still run guests: nothing is recovered"
+    said = f"{host.name} left the cluster in order (no fencing of it is known) and may still run guests"
+    said += ": nothing is recovered"
     return Decision(
         host.name, HOLD, said=f"{said}; if it is off: backstay recover {host.name} --confirm-dead"
     )
