@@ -127,6 +127,7 @@ def wait_for_a_proof(node, before: int) -> None:
     until(look, Deadline(PROVEN), 1.0, f"a proof on {node.name}")
 
 
+@pytest.mark.long
 def test_what_a_package_does_to_the_ground_of_an_agent_is_reported_without_anybody_asking(
     upgraded, tmp_path: Path
 ) -> None:

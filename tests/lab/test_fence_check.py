@@ -105,6 +105,7 @@ def test_what_fencing_runs_in_is_read_on_a_real_host(fenced) -> None:
     assert "backstay_fence_check_timestamp_seconds" in metrics
 
 
+@pytest.mark.long
 def test_each_trouble_is_in_its_own_cell(fenced) -> None:
     lab, before = fenced, switched(fenced)
     found = check(lab, *NODES)

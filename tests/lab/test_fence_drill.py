@@ -89,6 +89,7 @@ def away(target, guests):
     return Expected().migrating(guests, target).restarting("libvirtd", [target]).watching_elsewhere()
 
 
+@pytest.mark.long
 def test_a_refused_drill_touches_nothing(proven):
     target, here = people(proven)
     other = next(host for host in proven.stage.hosts() if host not in (target, here))
