@@ -206,15 +206,11 @@ def test_what_is_said_to_be_done_by_a_test_is(block):
     said = "\n".join(texts)
     for words in commands(block):
         name = Path(words[0]).name
-        if name in PLAIN or name == "ansible-playbook":
+        if name in PLAIN or name == "crm_mon":  # by which every test of the lab looks at the cluster
             continue
-        verb = (
-            next((word for word in words[1:] if not word.startswith("-")), "") if name == "backstay" else ""
-        )
-        assert name in said or verb in said, (
-            f"{block.page}:{block.line}: no test named there has {name} {verb}"
-        )
-        assert verb in said, f"{block.page}:{block.line}: no test named there has {verb}"
+        verb = next((word for word in words[1:] if not word.startswith("-")), "")
+        wanted = verb if name == "backstay" else name
+        assert wanted in said, f"{block.page}:{block.line}: no test named there has {wanted}"
 
 
 def merged(base: dict, more: dict) -> dict:
