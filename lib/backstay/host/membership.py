@@ -77,7 +77,7 @@ def disconnect(resource: str) -> None:
 
 def switch_off(name: str) -> Completed:
     """Have the cluster switch a host off through its fence devices, and see it off."""
-    argv = ["stonith_admin", "--off", name, "--tag", TAG, "--timeout", str(AGENTS_TIME)]
+    argv = ["stonith_admin", "--fence", name, "--tag", TAG, "--timeout", str(AGENTS_TIME)]
     return run(argv, timeout=OFF_TIME)
 
 
