@@ -101,7 +101,8 @@ class Manager:
         return hosts[0] if len(hosts) == 1 else None
 
     def state(self):
-        return json.loads((self.home / "standin/state.json").read_text())
+        path = self.home / "standin/state.json"
+        return json.loads(path.read_text()) if path.exists() else {}
 
     def starts(self):
         path = self.home / "standin/starts"
@@ -114,7 +115,7 @@ class Manager:
             places = self.stage.places()
             if len(places) == len(DOMAINS) and besides not in places.values():
                 return places
-            raise NotYet(f"{places}, {self.state()['vms']}, {self.said()}")
+            raise NotYet(f"{places}, {self.state().get('vms')}, {self.said()}")
 
         return until(look, Deadline(seconds), 0.5, "every machine to speak")
 
