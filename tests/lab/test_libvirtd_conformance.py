@@ -10,6 +10,7 @@ from tests.lab.test_libvirtd_kills import BUDGET, DOOR, host  # noqa: F401  (a f
 
 TESTER = "/root/ocf-tester"
 NOBODY = "setpriv --reuid=nobody --regid=nogroup --clear-groups --"
+SOCKET = "/run/libvirt/libvirt-sock"
 RECURS = "OCF_RESKEY_CRM_meta_interval=10000"
 
 
@@ -34,12 +35,15 @@ def test_an_empty_environment_is_enough(host):  # noqa: F811
 
 @pytest.mark.long
 def test_nobody_gets_no_lie(host):  # noqa: F811
-    """Who may not ask knows nothing: degraded, and neither failed nor not running."""
+    """Who may ask gets the truth. Who may not knows nothing: degraded, and neither failed nor not running."""
+    assert call(host, "monitor", "", NOBODY)[0] == codes.SUCCESS
+    host.check(f"chmod o-rw {SOCKET} && ! {NOBODY} test -w {SOCKET}")
     for environment in ("", RECURS):
         code, said = call(host, "monitor", environment, NOBODY)
         assert code == codes.DEGRADED
         assert "whether libvirt works cannot be asked" in said
     assert call(host, "start", "", NOBODY)[0] == codes.GENERIC
+    host.check(f"chmod o+rw {SOCKET}")
     assert "twin" in host.check("virsh list --name")
 
 

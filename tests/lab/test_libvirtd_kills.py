@@ -46,7 +46,12 @@ def host(lab):
     assert node.run(f"kill -0 {pid}").ok, "the guest that nobody asked about runs on"
     mend(node)
     node.run("attrd_updater --name backstay-libvirtd --delete; attrd_updater --name backstay-guests --delete")
-    node.check("virsh destroy twin")
+    # A libvirtd that has just begun may lose the guest while it meets its emulator: that it is gone is what counts.
+    until(
+        lambda: node.run(f"virsh destroy twin; ! kill -0 {pid}").ok or None,
+        Deadline(60),
+        what="the guest to go",
+    )
 
 
 def call(node, action: str, prefix: str = ""):
