@@ -85,7 +85,7 @@ class View:
             self.description.written,
             self._loaded(cib),
             joined and self._seen_by_all(node),
-            node is not None and node.standby,
+            (node is not None and node.standby) or self._to_be_aside(cib),
             seen[0],
             target is not None and target.held,
             self._keyless(target),
@@ -120,6 +120,10 @@ class View:
         names = {each.get("uname") for each in cib.iterfind("configuration/nodes/node")}
         names |= {each.get("uname") for each in cib.iterfind("status/node_state")}
         return mark(found), self.name in names or node is not None
+
+    def _to_be_aside(self, cib: etree._Element) -> bool:
+        """Whether it begins in standby: of a remote host crm_mon says so only when its connection has been seen."""
+        return drills.permanent(cib, drills.STANDBY).get(self.name) == "on"
 
     def _seen_by_all(self, node: crm_mon.Node | None) -> bool:
         if self.remote or node is None:

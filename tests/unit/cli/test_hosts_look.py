@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from lxml import etree
 
 from backstay.cib import corosync_text
 from backstay.cib.corosync import corosync_conf
@@ -157,3 +158,14 @@ def test_a_host_without_a_cluster_is_told_so(monkeypatch):
     with pytest.raises(CannotAsk, match="cluster on this host does not answer") as raised:
         fence_drill_world.here()
     assert "Pacemaker" in raised.value.hint
+
+
+ASIDE = (
+    "<cib><configuration><nodes><node id='n3' uname='n3' type='remote'><instance_attributes id='a'>"
+    "<nvpair id='b' name='standby' value='{}'/></instance_attributes></node></nodes></configuration></cib>"
+)
+
+
+@pytest.mark.parametrize(("value", "aside"), [("on", True), ("off", False)])
+def test_a_remote_host_is_aside_before_anybody_has_seen_it(value: str, aside: bool) -> None:
+    assert view()._to_be_aside(etree.fromstring(ASIDE.format(value))) is aside
