@@ -126,9 +126,8 @@ def recover(name: str, fenced: float, oned: Oned, world: World, until: Deadline,
         for each in still:
             _do(oned, each, mark, say)
         left |= {each.machine.number for each in steps if each.verb == states.RESCHED}
-        marked = (marked or any(each.verb == states.RESUME for each in steps)) and _resume(
-            oned, host, mark, say
-        )
+        placed = any(each.verb in (states.RESCHED, states.RESUME) for each in steps)
+        marked = (marked or placed) and _resume(oned, host, mark, say)
         if not still and not marked:
             return _over(oned, host, state, steps, left)
         if until.left() < 2 * POLL:
@@ -183,9 +182,8 @@ def _steps(oned: Oned, host: int, numbers: list[int], fenced: float) -> list[Ste
 def _do(oned: Oned, one: Step, mark: str, say: Say) -> None:
     number = one.machine.number
     try:
-        if one.verb == states.RESCHED:
-            oned.act("resched", number)
-        elif one.verb == states.RESUME:
+        if one.verb in (states.RESCHED, states.RESUME):
+            # Marked first: a host that is back before the scheduler gets to it makes an UNKNOWN one POWEROFF.
             oned.mark(number, mark)
             oned.act("resched", number)
         elif one.verb in RECOVER:
@@ -228,7 +226,7 @@ def _over(oned: Oned, host: int, state: int, steps: list[Step], left: set[int]) 
 
 def _missing(still: list[Step]) -> str:
     if not still:
-        return "machines that are on their way to other hosts are not resumed yet"
+        return "machines that are on their way to other hosts do not run yet"
     said = "; ".join(each.said or f"{each.machine.called} is in {each.machine.doing}" for each in still)
     return f"{len(still)} machines are not recovered yet: {said}"
 

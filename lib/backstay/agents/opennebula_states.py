@@ -182,7 +182,7 @@ def _placed(one: Machine, verb: str) -> Step:
         return Step(
             one, HUMAN, f"{said}: it comes back with it, or anew by onevm recover --recreate {one.number}"
         )
-    if one.resched:
+    if one.resched and one.mark:
         why = f": {one.message}" if one.message else ""
         return Step(one, WAIT, f"{one.called} waits for the scheduler to place it{why}")
     return Step(one, verb)

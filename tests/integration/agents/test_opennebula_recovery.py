@@ -236,6 +236,20 @@ def test_a_host_that_is_back_before_it_is_over(world: World) -> None:
     assert everywhere(world) == [0]
 
 
+@pytest.mark.parametrize("resched", [0, 1])
+def test_one_that_was_unknown_when_its_host_came_back(world: World, resched: int) -> None:
+    """Seen in the lab: placed anew as UNKNOWN, then POWEROFF because its host was back, and so placed elsewhere off."""
+    vm = machine(world, "web", lcm=UNKNOWN)
+    vm.resched = resched
+    fenced = die(world)
+    (world.directory / "hosts" / "n1").write_text("")
+    recovered(world, fenced)
+    for _ in range(3):
+        world.oned_.tick()
+    assert (vm.state, vm.lcm, where(world, vm) != "n1") == (ACTIVE, RUNNING, True)
+    assert running(world)["n1"] == []
+
+
 def test_a_version_that_is_not_known_is_not_touched(world: World) -> None:
     machine(world, "web")
     (world.directory / "version").write_text("8.0.0")

@@ -84,7 +84,7 @@ def test_disks_on_the_dead_host_are_not_given_up(driver: str) -> None:
 
 
 def test_one_that_no_host_takes_says_so() -> None:
-    found = step(active("UNKNOWN", resched=True, message="no capacity"), FENCED)
+    found = step(active("UNKNOWN", resched=True, mark="n1 5", message="no capacity"), FENCED)
     assert (found.verb, found.said) == (
         WAIT,
         "web (7) waits for the scheduler to place it: no capacity",
