@@ -70,7 +70,7 @@ def clear(lab, home):
     where(
         lab,
         "crm_resource --resource frontend --meta --set-parameter target-role --parameter-value Stopped;"
-        " systemctl stop opennebula; systemctl start libvirtd.socket;"
+        " systemctl stop opennebula libvirtd.service; systemctl start libvirtd-tcp.socket libvirtd.socket;"
         " for one in $(virsh list --name | grep ^one-); do virsh destroy $one; done;"
         " rm -rf /var/lib/one /etc/systemd/system/opennebula.service; systemctl daemon-reload",
     )
