@@ -43,7 +43,8 @@ class Prediction:
     """What follows from a change.
 
     `steps` are due to it; `anyway` would happen without it; `stranded` are resources that should run after it and find
-    no place; `guests` are the names of the virtual machines of both configurations.
+    no place, but for those that have none without it either; `guests` are the names of the virtual machines of both
+    configurations.
     """
 
     steps: tuple[Step, ...]
@@ -68,10 +69,11 @@ def predict(live: etree._Element, new: etree._Element, scheduler: Scheduler) -> 
     anyway = frozenset(before.steps)
     priorities = _priorities(new)
     due = tuple(step for step in after.steps if step not in anyway)
+    homeless = frozenset(_stranded(live, before))
     return Prediction(
         steps=tuple(_explained(step, due, priorities) for step in due),
         anyway=tuple(step for step in after.steps if step in anyway),
-        stranded=tuple(_stranded(new, after)),
+        stranded=tuple(name for name in _stranded(new, after) if name not in homeless),
         guests=_of_types(live, GUESTS) | _of_types(new, GUESTS),
         harmless=_harmless(live) | _harmless(new),
     )

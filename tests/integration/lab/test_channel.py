@@ -46,7 +46,7 @@ def attend(fd: int) -> None:
     os.close(fd)
 
 
-def run(ports: Path, *words: str, timeout: float = 30.0, stdin: str = "") -> Completed:
+def run(ports: Path, *words: str, timeout: float = 120.0, stdin: str = "") -> Completed:
     return channel.run(ports, "n1", words, timeout, ENVIRONMENT, stdin)
 
 

@@ -131,3 +131,13 @@ def test_nobody_is_blamed_who_is_not_more_important_or_goes_elsewhere():
     assert eviction(Step("start", "web2", target="n3"), move)[1] == move
     known = Step("stop", "web1", "n1", reason="due to something else")
     assert eviction(Step("start", "web2", target="n1"), known)[1] == known
+
+
+def test_who_has_no_place_without_the_change_either_is_not_blamed_on_it():
+    """A host is off, say, and the device of another one had its place there."""
+    running = RUNNING | {"fence-n1": frozenset()}
+    assert foreseen(Step("start", "web2", target="n1"), running=running).stranded == ()
+    found = foreseen(
+        Step("start", "web2", target="n1"), before=[Step("start", "fence-n1", target="n2")], running=running
+    )
+    assert found.stranded == ("fence-n1",)
