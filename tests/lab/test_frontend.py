@@ -91,7 +91,7 @@ def test_a_role_is_on_one_host_through_everything(lab, admin):
     # The optional probe asks a port where nobody is.
     until(lambda: "degraded" in said(lab, host) or None, Deadline(60), what="the role to be degraded")
 
-    lab.node(host).check("systemd-run --unit=extra python3 -m http.server --bind 0.0.0.0 8081")
+    lab.node(host).check("systemd-run --collect --unit=extra python3 -m http.server --bind 0.0.0.0 8081")
     until(lambda: '"up"' in said(lab, host) or None, Deadline(60), what="the role to be up")
 
     # A service that hangs: active for systemd, and no answer.
