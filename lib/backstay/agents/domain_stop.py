@@ -77,6 +77,10 @@ QUIT = Step("end it through its own monitor", ("quit",), 0.0, 0.80, NEVER)
 END = Step("SIGTERM", ("terminate",), 0.0, 0.90, 3.0)
 END_NOW = Step("SIGKILL", ("kill",), 0.0, 1.0, 1.0)
 FORCE = (DESTROY, QUIT, END, END_NOW)
+# seconds at least, or a quarter of a short budget, for SIGKILL: on a busy machine an emulator that nobody can talk to
+# any more needs some to end (seen: more than 1.8 s), and a stop that fails is a fencing
+LAST = 5.0
+QUESTION = 0.15  # part of the budget that one question may take
 DEAF = ("paused", "crashed", "pmsuspended")  # libvirt's states in which a guest cannot hear a request
 WELL = ("running", "blocked")  # what is worth saving; a guest that is on its way out is not
 
@@ -151,6 +155,7 @@ class Stopping:
         self.deadline = deadline
         self.began = world.monotonic()
         self.budget = deadline.left()
+        self.shared = min(self.budget, (self.budget - min(LAST, self.budget / 4)) / END.until)
         self.by_qmp = False  # the guest was asked through its emulator's socket
         self.glance_at = 0.0
         self.tried: list[str] = []
@@ -183,7 +188,7 @@ class Stopping:
 
     def _step(self, step: Step) -> bool:
         """Do one step until its time is over; true as soon as the domain is seen gone."""
-        accepted, limit, again_at = False, step.accepted_by * self.budget, 0.0
+        accepted, limit, again_at = False, self._until(step.accepted_by), 0.0
         while True:
             if self._is_gone():
                 return True
@@ -192,12 +197,16 @@ class Stopping:
                 accepted = self._try(step) or accepted
                 # a refusal may have taken long, and counts from its end
                 again_at = spent + step.again if accepted else self.world.monotonic() - self.began + GLANCE
-            limit = (step.until if accepted else step.accepted_by) * self.budget
+            limit = self._until(step.until if accepted else step.accepted_by)
             if self.world.monotonic() - self.began >= limit or self.deadline.expired:
                 return self._is_gone()
             self._say_what_blocks()
             self._end_what_powered_off()
             self.world.pause(min(EVERY, self.deadline.left()))
+
+    def _until(self, part: float) -> float:
+        """Give the end of a part of the budget, in seconds from the beginning; the last step has all that is left."""
+        return part * (self.shared if part < END_NOW.until else self.budget)
 
     def _try(self, step: Step) -> bool:
         """Try the step's ways on every emulator; true when one of them was accepted for each."""
@@ -273,8 +282,8 @@ class Stopping:
         known = self.world.libvirt.describe(uuid, "", self._at_most(TALKING))
         if known.kind != libvirt.KNOWN or known.state == "shutoff":
             return False
-        left = DESTROY.until * self.budget - (self.world.monotonic() - self.began)
-        answer = self.world.libvirt.destroy(uuid, self._at_most(max(ASKING, left)))
+        left = self._until(DESTROY.until) - (self.world.monotonic() - self.began)
+        answer = self.world.libvirt.destroy(uuid, self.deadline.at_most(max(ASKING, left)).left())
         return answer.answered
 
     def _talk(self, process: Process, command: str) -> bool:
@@ -358,4 +367,5 @@ class Stopping:
         return f"{where}, with {files} open" if where and files else where
 
     def _at_most(self, seconds: float) -> float:
-        return self.deadline.at_most(seconds).left()
+        """Give the seconds for one question: of a short budget a part, or silence would use up what signals need."""
+        return self.deadline.at_most(min(seconds, max(1.0, QUESTION * self.budget))).left()

@@ -149,7 +149,7 @@ def test_a_slow_migration_is_cancelled_and_the_guest_goes_on(pair: Pair, guest: 
 @contextlib.contextmanager
 def slow(source: PrivateHost) -> Iterator[None]:
     """A cable through which even this small guest takes minutes; its short queue lets libvirt's own words through."""
-    rate = ["rate", "200kbit", "burst", "4k", "limit", "8k"]
+    rate = ["rate", "80kbit", "burst", "4k", "limit", "6k"]
     source.run("tc", "qdisc", "add", "dev", "cable", "root", "tbf", *rate)
     try:
         yield

@@ -76,7 +76,7 @@ def test_trouble_with_libvirtd_changes_no_answer(host: PrivateHost, started: Pat
             "monitor without config": host.agent("monitor", GONE, interval=10, timeout=30).code,
         }
         assert answers == dict.fromkeys(answers, codes.SUCCESS)
-        assert host.agent("stop", GONE, timeout=60).code == codes.SUCCESS
+        assert host.agent("stop", GONE, timeout=20).code == codes.SUCCESS
         assert host.emulators() == []
         assert host.agent("monitor", started).code == codes.NOT_RUNNING
         start = host.agent("start", started, timeout=5)

@@ -162,6 +162,14 @@ def test_an_emulator_that_ignores_all_but_the_last_is_killed_in_time() -> None:
         assert took < 115
 
 
+@pytest.mark.parametrize(("budget", "dying"), [(18.0, 4.0), (30.0, 4.5), (115.0, 11.0)])
+@pytest.mark.parametrize("libvirtd", ["well", "dead", "hung"])
+def test_a_short_budget_leaves_a_kill_its_seconds(libvirtd: str, budget: float, dying: float) -> None:
+    host = Host(Guest(kill=dying), libvirtd=libvirtd)
+    outcome = domain_stop.stop(host.world(), host.deadline(budget), False)
+    assert (outcome.code, host.deeds[-1]) == (codes.SUCCESS, "kill")
+
+
 def test_forced_means_not_asked() -> None:
     host = Host(obedient())
     outcome, took = stopping(host, force=True)
