@@ -41,10 +41,15 @@ def removed(different: tuple[Difference, ...]) -> list[str]:
     return [one.name for one in different if one.verb == REMOVED and one.kind in RUNS]
 
 
-def permit(made: Plan, different: tuple[Difference, ...], *, stop: bool, remove: bool, yes: bool) -> None:
-    """Raise Refused, and say how to insist, when the plan hurts or nobody agreed to it."""
+def permit(
+    made: Plan, different: tuple[Difference, ...], *, stop: bool, remove: bool | None, yes: bool
+) -> None:
+    """Raise Refused, and say how to insist, when the plan hurts or nobody agreed to it.
+
+    With `remove` what the plan takes out may run; None (a rollback) lets it be taken out, and counts as harm what runs.
+    """
     gone = removed(different)
-    if gone and not remove:
+    if gone and remove is False:
         hint = "describe them again, or insist with --remove: Pacemaker stops them"
         raise Refused(f"the plan no longer has {', '.join(gone)}, and applying it would stop them", hint=hint)
     harm = [step for step in made.prediction.harm if not (remove and step.subject in gone)]
@@ -99,7 +104,12 @@ def _take_out(going: tuple[str, ...], now: Look, pacemaker: Pacemaker) -> tuple[
     live = pacemaker.live()
     root = document.parse(live, "the live CIB")
     left = tuple(name for name in going if any(now.running.get(each) for each in primitives(root, name)))
-    pacemaker.replace(live, etree.tostring(without(root, set(going) - set(left))))
+    try:
+        pacemaker.replace(live, etree.tostring(without(root, set(going) - set(left))))
+    except (
+        Refused
+    ):  # somebody changed the configuration in this moment: they are stopped, and stay configured
+        return going
     return left
 
 
@@ -163,7 +173,14 @@ def _plan_of(file: str, directories_: tuple[Path, ...], pacemaker: Pacemaker) ->
 
 
 def decide(
-    made: Plan, pacemaker: Pacemaker, output: str, seconds: float, *, stop: bool, remove: bool, yes: bool
+    made: Plan,
+    pacemaker: Pacemaker,
+    output: str,
+    seconds: float,
+    *,
+    stop: bool,
+    remove: bool | None,
+    yes: bool,
 ) -> int:
     """Show a plan, ask, carry it out and report; the exit code."""
     different = plan.changed(made)
@@ -231,4 +248,4 @@ def rollback(checkpoint: str | None, yes: bool, allow_stop: bool, seconds: float
     kept = document.parse(checkpoints.read(name), f"checkpoint {name}")
     pacemaker = Pacemaker()
     made = plan.replacing(document.parse(*plan.start_from(None, pacemaker)), kept, pacemaker)
-    return decide(made, pacemaker, output, seconds, stop=allow_stop, remove=True, yes=yes)
+    return decide(made, pacemaker, output, seconds, stop=allow_stop, remove=None, yes=yes)

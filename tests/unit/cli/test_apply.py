@@ -87,6 +87,14 @@ def test_what_is_gone_from_the_description_is_stopped_only_on_request(permit, ki
     assert permit(plan(STOPS), gone, yes=True, remove=True) == []
 
 
+def test_a_rollback_takes_out_what_is_down_and_has_to_be_allowed_what_runs(permit):
+    gone = (Difference("removed", "domain", "web1", (), ours=False),)
+    assert permit(plan(STARTS), gone, yes=True, remove=None) == []
+    with pytest.raises(Refused, match="web1 stops on n1"):
+        permit(plan(STOPS), gone, yes=True, remove=None)
+    assert permit(plan(STOPS), gone, yes=True, remove=None, stop=True) == []
+
+
 def test_a_constraint_that_goes_stops_nothing(permit):
     gone = (Difference("removed", "location", "backstay-prefers-1-web1", (), ours=True),)
     assert permit(plan(STARTS), gone, yes=True) == []
