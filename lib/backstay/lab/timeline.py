@@ -41,18 +41,22 @@ FOR_SECONDS = re.compile(r", for \d+ s")
 ANSWERS = "answers again"
 GIVEN_UP = SAID_BY_SYSTEMD["Start request repeated too quickly"]
 
-NOTICE = 5
-"""The least important syslog priority that belongs into a timeline."""
+ALERT, NOTICE = 1, 5
+"""The syslog priority that wakes somebody, and the least important one that belongs into a timeline."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened. `at` is in seconds on the monotonic clock; `host` is empty for the whole cluster."""
+    """One thing that happened. `at` is in seconds on the monotonic clock; `host` is empty for the whole cluster.
+
+    `loud`: somebody was to be woken by it.
+    """
 
     at: float
     host: str
     who: str
     text: str
+    loud: bool = False
 
 
 def of_faults(entries: Iterable[Entry]) -> list[Event]:
@@ -134,17 +138,19 @@ def of_journal(host: str, lines: Iterable[Mapping[str, Any]], offset: float) -> 
     events: list[Event] = []
     for line in lines:
         tag, message = str(line.get("SYSLOG_IDENTIFIER", "")), line.get("MESSAGE")
+        priority = int(line.get("PRIORITY", NOTICE))
         if not isinstance(message, str):  # the journal gives bytes as numbers when they are no text
             continue
         if tag == HEALER_TAG:
             who = HEALER
-        elif tag.startswith(AGENT_TAG) and int(line.get("PRIORITY", NOTICE)) <= NOTICE:
+        elif tag.startswith(AGENT_TAG) and priority <= NOTICE:
             who = AGENT
         elif tag == "systemd" and line.get("UNIT") == UNIT and (said := _systemd(message)):
             who, message = SYSTEMD, said
         else:
             continue
-        events.append(Event(float(line["__REALTIME_TIMESTAMP"]) / 1e6 - offset, host, who, message))
+        at = float(line["__REALTIME_TIMESTAMP"]) / 1e6 - offset
+        events.append(Event(at, host, who, message, loud=who == AGENT and priority <= ALERT))
     return events
 
 
@@ -166,18 +172,20 @@ def merge(*parts: Iterable[Event], begin: float, end: float) -> tuple[Event, ...
     ordered = sorted((e for part in parts for e in part if begin <= e.at <= end), key=lambda e: e.at)
     kept: list[Event] = []
     latest: dict[Event, float] = {}
-    for event in ordered:
+    for each in ordered:
+        event = each
         said = [e for e in kept if (e.host, e.who) == (event.host, event.who)]
         if event.who in (SYSTEMD, HEALER) and ANSWERS not in event.text:
             key = replace(event, at=0)
             before, latest[key] = latest.get(key), event.at
             if before is not None and event.at - before < LOOP:
                 continue
-        if event.who == AGENT and said:
+        if event.who == AGENT and said and said[-1].loud >= event.loud:
             if FOR_SECONDS.sub("", said[-1].text) == FOR_SECONDS.sub("", event.text):
                 continue
             if said[-1].text in event.text and event.at - said[-1].at < 1:
                 kept.remove(said[-1])
+                event = replace(event, loud=event.loud or said[-1].loud)
         kept.append(event)
     return tuple(kept)
 
@@ -194,7 +202,7 @@ def render(events: Sequence[Event], offset: float) -> str:
 def _lines(event: Event, first: float, offset: float) -> list[str]:
     clock = datetime.fromtimestamp(event.at + offset, UTC).strftime("%H:%M:%S")
     left = f"{clock} {event.at - first:>6.1f} {event.host or '-':<4} {event.who:<8}"
-    wrapped = textwrap.wrap(event.text, WIDTH - len(left)) or [""]
+    wrapped = textwrap.wrap(f"ALARM: {event.text}" if event.loud else event.text, WIDTH - len(left)) or [""]
     return [left + wrapped[0], *(" " * len(left) + more for more in wrapped[1:])]
 
 

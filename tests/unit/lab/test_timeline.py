@@ -148,6 +148,21 @@ def test_an_agent_that_repeats_itself_is_quoted_once():
     assert [(e.at, e.host) for e in merge(same, other, begin=0, end=9)] == [(1, "n1"), (2.5, "n2"), (4, "n1")]
 
 
+def test_what_wakes_somebody_stands_out_and_is_not_lost_in_a_repetition():
+    lines = [
+        journal("backstay-libvirtd[libvirtd]", "libvirtd is broken", 20),
+        journal("backstay-libvirtd[libvirtd]", "libvirtd is broken", 20.1, priority="1"),
+        journal("backstay-libvirtd[libvirtd]", "monitor: libvirtd is broken", 20.2),
+        journal("backstay-libvirtd[libvirtd]", "libvirtd is broken", 30),
+    ]
+    shown = render(merge(timeline.of_journal("n1", lines, WALL), begin=0, end=99), WALL)
+    assert [line.partition("agent   ")[2] for line in shown.splitlines()[1:]] == [
+        "libvirtd is broken",
+        "ALARM: monitor: libvirtd is broken",
+        "libvirtd is broken",
+    ]
+
+
 def test_what_was_before_or_after_is_left_out():
     assert merge([Event(t, "", CLUSTER, "x") for t in (1, 2, 3)], begin=2, end=2.5) == (
         Event(2, "", CLUSTER, "x"),
