@@ -41,7 +41,7 @@ def test_nobody_gets_no_lie(host):  # noqa: F811
     for environment in ("", RECURS):
         code, said = call(host, "monitor", environment, NOBODY)
         assert code == codes.DEGRADED
-        assert "whether libvirt works cannot be asked" in said
+        assert "Permission denied" in said
     assert call(host, "start", "", NOBODY)[0] == codes.GENERIC
     host.check(f"chmod o+rw {SOCKET}")
     assert "twin" in host.check("virsh list --name")
