@@ -42,7 +42,7 @@ def test_nobody_gets_no_lie(host):  # noqa: F811
         code, said = call(host, "monitor", environment, NOBODY)
         assert code == codes.DEGRADED
         assert "Permission denied" in said
-    assert call(host, "start", "", NOBODY)[0] == codes.GENERIC
+    assert call(host, "start", "", NOBODY)[0] == codes.DEGRADED  # it runs, and nobody can do no more about it
     host.check(f"chmod o+rw {SOCKET}")
     assert "twin" in host.check("virsh list --name")
 
