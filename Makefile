@@ -2,8 +2,9 @@
 # Every target installs what it needs itself and may be run again; `make help` lists them.
 
 PYTEST := .venv/bin/pytest --durations=15
-# The integration tests mostly wait, each file for its own processes; the lab is one for all.
-AT_ONCE := -n 3 --dist loadfile
+# The integration tests mostly wait, each file for its own processes; the lab is one for all. tests/conftest.py has the
+# order; by itself xdist would keep the files with the fewest tests, which are the slowest, for the end.
+AT_ONCE := -n 3 --dist loadfile --no-loadscope-reorder
 # Tests that `make test` has no time for; they run in `make test-full`, or by hand (tests/records.md).
 QUICK := -m "not long"
 # For `make demo ARGS=--keep` and `make test ARGS="-k domain"`.
@@ -22,16 +23,22 @@ demo: ready-for-lab ## the main job: a cluster in a box, broken in every way, wi
 demo-before: ready-for-lab ## the same faults with today's agents, to compare
 	@deb=$$(scripts/build-deb) && .venv/bin/backstay lab demo --before --deb "$$deb" $(ARGS)
 
+demo-frontend: ready-for-lab ## the first story: a manager and a crashed libvirtd, without Backstay and with it, then a lost host
+	@deb=$$(scripts/build-deb) && .venv/bin/backstay lab demo-frontend --deb "$$deb" $(ARGS)
+
 test: ready-for-lab ## the tests: unit, integration and the lab, but for the long ones
 	@$(PYTEST) $(AT_ONCE) $(QUICK) tests/unit tests/lint tests/integration $(ARGS)
 	@$(PYTEST) $(QUICK) tests/lab $(ARGS)
 
 test-full: QUICK :=
 test-full: export BACKSTAY_KILLS ?= 12
-test-full: test kernel-test demo demo-before ## all tests, the long ones and those on VM nodes too, then both demos
+test-full: test kernel-test demo demo-before demo-frontend ## all tests, the long ones and those on VM nodes too, then the demos
 
 test-fresh: packages ## what a newcomer does, twice, in a fresh minimal Debian 12 (not part of CI)
 	@scripts/fresh
+
+test-debian: packages ## Debian's autopkgtest in such a container: metadata, units, the cluster (ARGS=metadata for one)
+	@scripts/build-deb >/dev/null && scripts/fresh --packages "scripts/autopkgtest $(ARGS)"
 
 unit: venv ## the quick tests, without root
 	@$(PYTEST) -n 2 tests/unit tests/lint $(ARGS)
@@ -99,6 +106,6 @@ clean: ## removes what was built here (not the lab, not the cache of the nodes' 
 	@rm -rf .venv .cache .hypothesis build dist lib/*.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help demo demo-before test test-full unit lint integration integration-long lab-test lab-test-long kernel-test kernel-test-long deb rpm wheel format venv packages \
-	ready ready-for-lab clean-lab clean test-fresh bench-agents bench-fencing bench-render \
+.PHONY: help demo demo-before demo-frontend test test-full unit lint integration integration-long lab-test lab-test-long kernel-test kernel-test-long deb rpm wheel format venv packages \
+	ready ready-for-lab clean-lab clean test-fresh test-debian bench-agents bench-fencing bench-render \
 	mutate-fencing

@@ -65,13 +65,13 @@ def _short(text: str) -> str:
 
 
 def _changes(tree: ast.Module, elsewhere: frozenset[str]) -> Iterator[tuple[str, Change]]:
-    for block, function in _blocks(tree, "", elsewhere):
+    for block, function in blocks(tree, "", elsewhere):
         for place, statement in enumerate(list(block)):
             for change in _of_statement(block, place, statement):
                 yield function, change
 
 
-def _blocks(node: ast.AST, name: str, elsewhere: frozenset[str]) -> Iterator[tuple[list[ast.stmt], str]]:
+def blocks(node: ast.AST, name: str, elsewhere: frozenset[str]) -> Iterator[tuple[list[ast.stmt], str]]:
     """Every list of statements with the name of the function or class that it is in."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         if node.name in elsewhere or (
@@ -87,9 +87,9 @@ def _blocks(node: ast.AST, name: str, elsewhere: frozenset[str]) -> Iterator[tup
             continue
         yield block, name or "(module)"
         for statement in block:
-            yield from _blocks(statement, name, elsewhere)
+            yield from blocks(statement, name, elsewhere)
     for handler in getattr(node, "handlers", ()):
-        yield from _blocks(handler, name, elsewhere)
+        yield from blocks(handler, name, elsewhere)
 
 
 def _of_statement(block: list[ast.stmt], place: int, statement: ast.stmt) -> Iterator[Change]:

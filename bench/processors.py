@@ -74,12 +74,16 @@ class Processors:
         return found
 
     def enter(self, argv: Sequence[str]) -> list[str]:
-        """The argument list that runs another one in the bench's own group, before what else the machine has to do."""
+        """The argument list that runs another one in the node, and in the bench's own group.
+
+        It comes before what else the machine has to do.
+        """
         return [
             "/bin/sh",
             "-c",
             f'echo $$ >{shlex.quote(str(self.bench / "cgroup.procs"))}; exec nice -n -15 "$@"',
             "sh",
+            *("nsenter", f"--target={self.leader}", "--all", "--"),
             *argv,
         ]
 

@@ -8,8 +8,11 @@ leave them in a file when it ends.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from bench.mutants import blocks
 
 TRACER = """
 import atexit, os, sys
@@ -39,13 +42,53 @@ class Reached:
     """What was run, by file and line."""
 
     def __init__(self, notes: Iterable[str]) -> None:
-        self._lines = {(path, int(line)) for path, _, line in (note.rpartition(":") for note in notes)}
+        self.lines = {(path, int(line)) for path, _, line in (note.rpartition(":") for note in notes)}
+
+    @classmethod
+    def all(cls, several: Iterable[Reached]) -> Reached:
+        """What any of them ran."""
+        return cls(f"{path}:{line}" for each in several for path, line in each.lines)
 
     def has(self, path: str, source: str, line: int) -> bool:
         """Whether the statement of that line was run, any of its own lines; its inner ones are other statements."""
-        return any((path, each) in self._lines for each in own_lines(source, line))
+        return any((path, each) in self.lines for each in own_lines(source, line))
 
 
+def coverage(sources: Mapping[str, str], elsewhere: frozenset[str], ran: Reached) -> list[str]:
+    """A table in Markdown: the statements of each file, how many a rehearsal ran, and which not."""
+    lines = ["| module | statements | run | not run: function (lines) |", "|---|---|---|---|"]
+    total = [0, 0]
+    for path, source in sources.items():
+        there = [
+            (statement.lineno, function)
+            for block, function in blocks(ast.parse(source), "", elsewhere)
+            for statement in block
+            if not _without_effect(statement)
+        ]
+        missed: dict[str, list[int]] = {}
+        for line, function in there:
+            if not ran.has(path, source, line):
+                missed.setdefault(function, []).append(line)
+        done = len(there) - sum(map(len, missed.values()))
+        total = [total[0] + len(there), total[1] + done]
+        words = "; ".join(f"{name} ({', '.join(map(str, at))})" for name, at in missed.items())
+        lines.append(
+            f"| {path.removeprefix('lib/backstay/')} | {len(there)} | {done} | {words or 'nothing'} |"
+        )
+    percent = 100 * total[1] / max(1, total[0])
+    return [*lines, f"| all | {total[0]} | {total[1]} ({percent:.1f} %) | |"]
+
+
+def _without_effect(statement: ast.stmt) -> bool:
+    """A docstring, the dots of a protocol, or what only type checkers look at."""
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+        return True
+    if isinstance(statement, ast.AnnAssign) and statement.value is None:
+        return True
+    return isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING"
+
+
+@functools.cache
 def own_lines(source: str, line: int) -> range:
     """The lines of the innermost statement that has this line, as far as its own body."""
     best = range(line, line + 1)

@@ -37,6 +37,7 @@ PACKAGES = {
     "ipmitool": "ipmitool",
     "libvirtd": "libvirt-daemon",
     "lintian": "lintian",
+    "/usr/lib/pacemaker/pacemaker-based": "pacemaker",
     "/usr/lib/pacemaker/pacemaker-fenced": "pacemaker",
     "man": "man-db",
     "mmdebstrap": "mmdebstrap",
@@ -48,6 +49,7 @@ PACKAGES = {
     "rpmlint": "rpmlint",
     "swtpm": "swtpm",
     "swtpm_setup": "swtpm-tools",
+    "systemd-analyze": "systemd",
     "systemd-nspawn": "systemd-container",
     "virsh": "libvirt-clients",
     "xmllint": "libxml2-utils",
@@ -78,15 +80,26 @@ def need() -> Need:
 
 
 @pytest.fixture(scope="session")
-def schemas() -> Path:
-    """The directory with ocf-1.1.rng, metadata.rng (for fence agents), ocf-tester, fence_ipmilan: what scripts/setup fetches."""
-    directory = Path(os.environ.get("BACKSTAY_CACHE", "/var/cache/backstay")) / "schemas"
-    for name in ("ocf-1.1.rng", "metadata.rng", "ocf-tester", "fence_ipmilan", "fencing.py"):
-        if not (directory / name).is_file():
-            pytest.fail(
-                f"{directory / name} is missing here (scripts/setup packages fetches it)", pytrace=False
-            )
-    return directory
+def fetched() -> Need:
+    """`fetched("promtool")` returns the path of a file that scripts/setup took out of a package, or fails the test."""
+
+    def look(name: str, *more: str) -> str:
+        directory = Path(os.environ.get("BACKSTAY_CACHE", "/var/cache/backstay")) / "schemas"
+        for each in (name, *more):
+            if not (directory / each).is_file():
+                pytest.fail(
+                    f"{directory / each} is missing here (scripts/setup packages fetches it)", pytrace=False
+                )
+        return str(directory / name)
+
+    return look
+
+
+@pytest.fixture(scope="session")
+def schemas(fetched: Need) -> Path:
+    """The directory with ocf-1.1.rng, metadata.rng (for fence agents), ocf-tester and fence agents: what scripts/setup fetches."""
+    agents = ("fence_ipmilan", "fence_redfish", "fencing.py")
+    return Path(fetched("ocf-1.1.rng", "metadata.rng", "ocf-tester", *agents)).parent
 
 
 @pytest.hookimpl(wrapper=True)
@@ -114,6 +127,25 @@ def pytest_make_collect_report(
         report.longrepr = f"{collector.nodeid} skips itself, and nothing is skipped here"
         report.outcome = "failed"
     return report
+
+
+LONGEST = (
+    "tests/integration/packaging/",
+    "tests/integration/agents/",
+    "tests/integration/fencing/",
+    "tests/integration/",
+)
+"""Where the tests are that wait longest, those first: begun first, no worker is left alone with them at the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order in which the Makefile has its workers take the files (--no-loadscope-reorder)."""
+    items.sort(
+        key=lambda item: next(
+            (rank for rank, place in enumerate(LONGEST) if item.nodeid.startswith(place)), len(LONGEST)
+        )
+    )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -3,6 +3,12 @@
 
 from __future__ import annotations
 
+import signal
+
+# As in libexec/command: until Backstay can answer to it, Ctrl-C just ends this.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from backstay.cli import main
 
 if __name__ == "__main__":

@@ -135,11 +135,11 @@ def test_what_a_package_does_to_the_ground_of_an_agent_is_reported_without_anybo
     tool = (node.root / "usr/bin/ipmitool").read_bytes()
 
     # The same bytes again: they are still proven, and nothing is rehearsed.
-    first, count = proven(node), checked(node)
+    first, count, earlier = proven(node), checked(node), alarms(node)
     packages.install(node, packages.foreign(tmp_path, "ipmitool", "9:1", {"/usr/bin/ipmitool": tool}))
     wait_for_a_proof(node, count)
     assert proven(node) == first
-    assert (agents(node), alarms(node)) == ("ready", "")
+    assert (agents(node), alarms(node)) == ("ready", earlier)
 
     # An ipmitool that does not find one of its symbols any more.
     node.check("systemctl start backstay-fence.timer")
@@ -166,3 +166,47 @@ def test_what_a_package_does_to_the_ground_of_an_agent_is_reported_without_anybo
     )
     wait_for(node, "broken:check")
     assert "cannot run: ImportError: torn" in alarms(node)
+
+
+UNITS = {
+    "systemd:good-unit": ("ok", ""),
+    "systemd:absent-unit": ("-", "systemd has no absent-unit.service on this host"),
+    "systemd:masked-unit": ("broken", "masked-unit.service is masked, so it cannot be started"),
+    "systemd:bad-unit": ("broken", "systemd cannot load bad-unit.service (bad-setting)"),
+    "lsb:good-script": ("ok", ""),
+    "lsb:dull-script": ("-", "there is no script /etc/init.d/dull-script on this host"),
+    "service:good-script": ("ok", ""),
+    "service:good-unit": ("ok", ""),
+    "service:absent-unit": ("-", "there is neither a script /etc/init.d/absent-unit nor absent-unit.service"),
+}
+"""What a cluster runs without an agent, and what is said about it."""
+
+
+@pytest.mark.long
+def test_units_and_scripts_that_a_cluster_runs_are_looked_for_where_they_would_run(lab) -> None:
+    node, unit, script = lab.node("n1"), "/etc/systemd/system", "/etc/init.d"
+    node.write(f"{unit}/good-unit.service", "[Service]\nExecStart=/bin/sleep 600\n")
+    node.write(f"{unit}/bad-unit.service", "[Service]\nExecStart=no/absolute/path\n")
+    node.write(f"{script}/good-script", "#!/bin/sh\nexit 0\n", 0o755)
+    node.write(f"{script}/dull-script", "#!/bin/sh\nexit 0\n", 0o644)
+    node.check(f"ln -sf /dev/null {unit}/masked-unit.service && systemctl daemon-reload")
+    rows = "".join(
+        f'<primitive id="r{number}" class="{name.partition(":")[0]}" type="{name.partition(":")[2]}"/>'
+        for number, name in enumerate(UNITS)
+    )
+    node.write("/root/units.xml", f"<cib><configuration><resources>{rows}</resources></configuration></cib>")
+    try:
+        done = node.run("backstay agents check --cib /root/units.xml --output json", timeout=PROVEN)
+        started = node.check("systemctl is-active good-unit.service || true").strip()
+    finally:
+        node.run(f"rm -f {unit}/*-unit.service {script}/*-script /root/units.xml; systemctl daemon-reload")
+    assert done.stdout, done.stderr
+    cells = {cell["agent"]: cell for cell in json.loads(done.stdout)["cells"] if cell["agent"] in UNITS}
+    assert {name: cell["state"] for name, cell in cells.items()} == {
+        n: state for n, (state, _) in UNITS.items()
+    }
+    for name, (_, words) in UNITS.items():
+        assert words in cells[name]["reason"], name
+    assert (done.returncode, started) == (1, "inactive"), (
+        "the two that are broken make it 1; nothing was started"
+    )

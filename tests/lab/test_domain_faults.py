@@ -3,18 +3,35 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import time
+
 import pytest
 
 from backstay.host.clock import pause
 from backstay.lab.audit import NOTHING
 from backstay.lab.faults import catalogue
+from backstay.lab.faults.guest import DEVICE, DISK, ENOSPC, FILTER
 from backstay.lab.performance import perform
-from backstay.lab.stage import FRESH, all_well, both, everybody_speaks, libvirtd_answers, libvirtd_is, wait
+from backstay.lab.stage import (
+    DEGRADED,
+    FRESH,
+    all_well,
+    both,
+    everybody_speaks,
+    libvirtd_answers,
+    libvirtd_is,
+    monitor_says,
+    wait,
+)
 from tests.lab.cloud import further, tell
 
 PATIENCE = 120.0
 INTERVAL = 10.0
 """Seconds between two monitors of a guest."""
+SLACK = 4.0
+"""Seconds until a guest writes the next time, a monitor has answered and the cluster was asked."""
 
 
 def performed(cloud, name):
@@ -47,6 +64,69 @@ def test_a_guest_that_an_io_error_paused_is_reported_and_not_restarted(cloud):
     assert judged.deeds == []
     assert {silence.guest for silence in judged.silences} == {guest}
     assert set(judged.boots.values()) == {1}
+
+
+TALK = """
+import json, sys
+from backstay.host.qmp import Qmp
+with Qmp(sys.argv[1], 10) as qmp:
+    for words in json.loads(sys.argv[2]):
+        qmp.execute(words["execute"], words.get("arguments"))
+"""
+INHIBIT = "/run/backstay/inhibit"
+
+
+def told(cloud, host, guest, *commands):
+    """Give an emulator commands through its own socket, which is free while no libvirtd lives."""
+    words = json.dumps([{"execute": name, "arguments": arguments} for name, arguments in commands])
+    socket = f"$(echo /var/lib/libvirt/qemu/domain-*-{guest}/monitor.sock)"
+    cloud.node(host).check(f"/usr/bin/python3 -I -c {shlex.quote(TALK)} {socket} {shlex.quote(words)}")
+
+
+@pytest.mark.long
+def test_a_guest_that_an_io_error_pauses_while_libvirtd_is_dead_is_reported_within_one_interval(cloud):
+    host = cloud.stage.busiest()
+    guest = min(cloud.stage.guests_on(host))
+    error = {"event": "none", "iotype": "write", "errno": ENOSPC, "once": False, "immediately": False}
+    bad = {"driver": "blkdebug", "node-name": FILTER, "image": DISK, "inject-error": [error]}
+    with cloud.watched(NOTHING.silencing([guest])) as audits:
+        cloud.node(host).check(f"touch {INHIBIT}")  # nobody heals libvirtd
+        catalogue.inject(cloud.lab.layout, "crash-libvirtd", host)
+        assert (
+            wait(cloud.stage, libvirtd_is([host], "degraded"), PATIENCE, "libvirtd to be missed", tell) == ""
+        )
+        pause(INTERVAL)  # each guest was found well without a libvirtd
+        assert everybody_speaks(cloud.stage) == ""
+        begin = time.monotonic()
+        told(
+            cloud,
+            host,
+            guest,
+            ("blockdev-add", bad),
+            ("qom-set", {"path": DEVICE, "property": "drive", "value": FILTER}),
+        )
+        said = monitor_says(guest, DEGRADED, "is paused (ioerror) for its emulator")
+        assert wait(cloud.stage, said, 3 * INTERVAL, "the monitor to see it", tell) == ""
+        seen_after = time.monotonic() - begin
+        told(
+            cloud,
+            host,
+            guest,
+            ("qom-set", {"path": DEVICE, "property": "drive", "value": DISK}),
+            ("blockdev-del", {"node-name": FILTER}),
+            ("cont", {}),
+        )
+        assert wait(cloud.stage, everybody_speaks, PATIENCE, "the guest to go on", tell) == ""
+        cloud.node(host).check(f"rm {INHIBIT}")
+        catalogue.heal(cloud.lab.layout, "crash-libvirtd", host)
+        assert wait(cloud.stage, libvirtd_is([host], "healthy"), PATIENCE, "libvirtd to be well", tell) == ""
+    cloud.settle()
+    (judged,) = audits
+    assert judged.findings == []
+    assert judged.deeds == []
+    assert {silence.guest for silence in judged.silences} == {guest}
+    assert set(judged.boots.values()) == {1}
+    assert seen_after < INTERVAL + SLACK
 
 
 @pytest.mark.long

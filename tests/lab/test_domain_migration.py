@@ -48,8 +48,11 @@ def outgoing(cloud, host):
 
 
 def open_again(cloud, host):
-    """Let libvirtd of a host listen for tcp; it has to be down for that, and anything may wake it."""
-    command = "systemctl stop libvirtd.service && systemctl start libvirtd-tcp.socket"
+    """Let libvirtd of a host listen for tcp; it has to be down for that, and anything may wake it.
+
+    It is started again: a host that is shut down in the seconds before somebody asks it cannot start it any more.
+    """
+    command = "systemctl stop libvirtd.service && systemctl start libvirtd-tcp.socket libvirtd.service"
     await_(cloud, lambda: cloud.node(host).run(command).ok, f"{host} to let others in")
 
 

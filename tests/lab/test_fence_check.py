@@ -236,3 +236,29 @@ def test_a_broken_agent_is_found_on_the_host_that_has_it(fenced) -> None:
     assert "misspelt" in found["n2"]["cells"][0]["reason"]
     assert not lab.ask().failures
     assert switched(lab) == before
+
+
+@pytest.mark.long
+def test_while_a_host_is_fenced_no_bmc_is_asked(fenced) -> None:
+    lab, node = fenced, fenced.node("n2")
+    assert states(check(lab, "n2")["n2"]) == dict.fromkeys(NODES, "ready")
+    shown = node.check("attrd_updater --name backstay-fencing-cells --query --node n2")
+    sent = len(journal.read(lab.layout.node("n3").bmc / "events.jsonl"))
+    faults(lab.layout, "n3").set("delay-off", "12")
+    lab.node("n1").check("systemd-run --collect --unit=order stonith_admin --reboot n3 --timeout 120")
+
+    def told() -> bool | None:
+        events = journal.read(lab.layout.node("n3").bmc / "events.jsonl")[sent:]
+        return any(event["event"] == "chassis-control" for event in events) or None
+
+    until(told, Deadline(60), 0.1, "the BMC of n3 to be told to switch off")
+    found = check(lab, "n2")["n2"]
+    faults(lab.layout, "n3").clear()
+    assert states(found) == dict.fromkeys(NODES, "unproven")
+    reasons = {cell["reason"] for cell in found["cells"] if cell["from"] == "n2"}
+    assert reasons == {"a fencing of n3 is under way, so no BMC is asked; try again later"}
+    assert node.check("attrd_updater --name backstay-fencing-cells --query --node n2") == shown, (
+        "the last proof stands"
+    )
+    lab.wait_for(_fenced("n3"), 120, "n3 to be fenced")
+    lab.wait_for(cluster.all_online(NODES), 120, "n3 to be back")

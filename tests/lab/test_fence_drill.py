@@ -7,6 +7,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from lxml import etree
 
 from backstay.host.clock import Deadline, NotYet, until
 from backstay.lab import cluster, order
@@ -191,7 +192,7 @@ def test_a_drill_that_is_killed_is_undone(proven, signal):
             refused = proven.node(elsewhere).run("backstay fence drill --abort", timeout=60)
             assert (refused.returncode, here in refused.stderr) == (4, True)
             undone = node.check("backstay fence drill --abort", timeout=60)
-            assert "the host was not fenced" in undone
+            assert "it did not fence the host" in undone
         else:
             until(lambda: standby(proven) == ([], []) or None, Deadline(120), what="the drill to undo itself")
         assert standby(proven) == ([], [])
@@ -227,6 +228,9 @@ def test_the_next_drill_tidies_up_and_the_record_survives_the_cluster(fenced):
     target = next(member.name for member in fenced.ask().members if member.is_dc)
     here, other = others(fenced, target)
     node = fenced.node(here)
+    node.check(
+        f"crm_attribute -t nodes -N {other} -n backstay-drilled --delete"
+    )  # earlier drills of this lab
     # What a killed drill leaves behind.
     node.check(
         f"crm_attribute -t nodes -N {other} -n backstay-drill -v '2026-01-02T03:04:05Z from {here}, draining'"
@@ -304,3 +308,32 @@ def test_a_fencing_that_fails_is_said_and_the_host_serves_on(fenced):
     (member,) = [member for member in fenced.ask().members if member.name == "n3"]
     assert (member.online, member.standby) == (True, False)
     assert not {"backstay-drill", "backstay-drilled"} & set(fenced.ask().attributes.get("n3", {}))
+
+
+@pytest.mark.long
+def test_an_agent_that_cannot_be_rehearsed_is_proven_by_a_drill(fenced):
+    node, others_agent = fenced.node("n1"), "/usr/sbin/fence_other"
+    for each in fenced.nodes:
+        each.check(f"printf '#!/bin/sh\\nexec /usr/sbin/fence_backstay_ipmi \"$@\"\\n' >{others_agent}")
+        each.check(f"chmod 755 {others_agent}")
+    resources = etree.fromstring(node.check("cibadmin --query --scope resources"))
+    resources.find("primitive[@id='fence-n3']").set("type", "fence_other")
+    cluster.replace(node, etree.tostring(resources, encoding="unicode"), "resources")
+    fenced.wait_for(cluster.running(["fence-n3"]), 60, "the device of another agent")
+
+    def found(name):
+        done = fenced.node(name).run("backstay fence check --publish --output json", timeout=CHECK_TIME)
+        cells = [cell for cell in json.loads(done.stdout)["cells"] if cell["from"] == name]
+        return {cell["device"]: (cell["state"], cell["good"]) for cell in cells}["fence-n3"]
+
+    assert [found(name) for name in ("n2", "n1")] == [("untested", False)] * 2
+    refused = node.run("backstay fence drill n3 --yes --only-these", timeout=60)
+    assert (refused.returncode, "insist with --untested" in refused.stderr) == (4, True)
+    done = node.run("backstay fence drill n3 --yes --only-these --untested --output json", timeout=DRILL_TIME)
+    print(done.stderr, done.stdout)
+    assert (done.returncode, json.loads(done.stdout)["devices"]) == (0, ["fence-n3"])
+    assert [found(name) for name in ("n1", "n2")] == [("ready", True)] * 2
+    node.check(f"chmod 755 {others_agent}")  # as a package does that brings the same again
+    assert [found(name) for name in ("n1", "n2")] == [("untested", False), ("ready", True)]
+    for each in fenced.nodes:
+        each.run(f"rm -f {others_agent}")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -74,7 +75,7 @@ def accounts(lab):
     return {
         (pair.getparent().getparent().get("id"), pair.get("name")): pair.get("value")
         for pair in cib.iterfind(".//primitive[@class='stonith']/instance_attributes/nvpair")
-        if pair.get("name") in ("username", "password_file")
+        if pair.get("name") in ("username", "password", "password_file", "password_script")
     }
 
 
@@ -107,7 +108,7 @@ def test_the_cluster_changes_over_when_every_host_has_proven_it(fenced) -> None:
     code, _, said = rotate(lab, proving=())
     assert (code, "can be read by others than root" in said) == (4, True)
     lab.node("n1").check(f"chmod 0600 {FILE}")
-    code, _, said = rotate(lab, "--wait", "20", proving=("n2",))
+    code, _, said = rotate(lab, "--wait", "90", proving=("n2",))
     assert (code, "no proof from n3" in said) == (1, True)
     assert accounts(lab) == before
 
@@ -132,6 +133,42 @@ def test_the_cluster_changes_over_when_every_host_has_proven_it(fenced) -> None:
         )
     assert [{cell["state"] for cell in json.loads(done.stdout)["cells"]} for done in found] == [{"ready"}] * 3
     assert logins(lab) == sent
+
+
+SECRETS = "/var/lib/pacemaker/lrm/secrets/fence-n1"
+PRINTS = "/etc/backstay/print-password"
+
+
+@pytest.fixture
+def differently(fenced):
+    """Devices that have the old password as a CIB secret (n1), in the CIB (n2) and from a script (n3)."""
+    old = fenced.node("n1").check("cat /etc/backstay/bmc.password").strip()
+    for node in fenced.nodes:
+        node.check(f"mkdir -p {SECRETS}")
+        node.write(f"{SECRETS}/password", old, 0o600)
+        node.write(f"{SECRETS}/password.sign", hashlib.md5(old.encode()).hexdigest(), 0o600)
+        node.write(PRINTS, "#!/bin/sh\ncat /etc/backstay/bmc.password\n", 0o700)
+    ways = {"n1": ("password", "lrm://"), "n2": ("password", old), "n3": ("password_script", PRINTS)}
+    for name, (way, value) in ways.items():
+        device = f"crm_resource --resource fence-{name}"
+        fenced.node("n1").check(f"{device} --set-parameter {way} --parameter-value {value}")
+        fenced.node("n1").check(f"{device} --delete-parameter password_file")
+    fenced.wait_for(cluster.running([f"fence-{name}" for name in NODES]), 60, "the fence devices")
+    yield fenced
+    for node in fenced.nodes:
+        node.run(f"rm -rf {SECRETS} {PRINTS}")
+
+
+@pytest.mark.long
+def test_wherever_a_device_has_its_password_from_it_changes_over(differently) -> None:
+    lab = differently
+    code, told, said = rotate(lab)
+    assert (code, told["done"], told["secrets"]) == (0, True, ["fence-n1 password"]), said
+    assert accounts(lab) == {(f"fence-{n}", name): value for n in NODES for name, value in
+                             (("username", USER), ("password_file", FILE))}  # fmt: skip
+    lab.wait_for(cluster.running([f"fence-{name}" for name in NODES]), 60, "the fence devices")
+    done = lab.node("n2").run("backstay fence check --output json", timeout=TIME)
+    assert {cell["state"] for cell in json.loads(done.stdout)["cells"] if cell["from"] == "n2"} == {"ready"}
 
 
 @pytest.mark.long

@@ -110,11 +110,29 @@ def test_status_tells_power_network_and_membership(lab) -> None:
     assert all(len(line) <= 80 for line in shown.as_text().splitlines())
 
 
-def test_exec_gives_output_and_exit_code(lab, repository: Path) -> None:
-    argv = [sys.executable, "-m", "backstay", "lab", "exec", "n2", "--", "sh", "-c", "hostname; exit 7"]
-    environment = {**os.environ, "PYTHONPATH": str(repository / "lib")}
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=environment)
+@pytest.fixture
+def command(repository: Path):
+    """Runs `backstay lab ...` as an admin does."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "backstay", "lab", *words]
+        environment = {**os.environ, "PYTHONPATH": str(repository / "lib")}
+        return subprocess.run(argv, capture_output=True, text=True, timeout=120, env=environment, check=False)
+
+    return run
+
+
+def test_exec_gives_output_and_exit_code(lab, command) -> None:
+    done = command("exec", "n2", "--", "sh", "-c", "hostname; exit 7")
     assert (done.returncode, done.stdout) == (7, "n2\n")
+
+
+def test_a_fault_is_in_force_until_it_is_healed(lab, command) -> None:
+    assert command("fault", "ignore-power-off", "n3").stdout == "ignore-power-off on n3: injected\n"
+    assert "in force: ignore-power-off on n3" in command("fault").stdout
+    assert command("fault", "--heal").stdout == "ignore-power-off on n3: healed\n"
+    assert "in force" not in command("fault").stdout
+    assert command("fault", "--heal").stdout == "Nothing was broken.\n"
 
 
 def test_logs_bring_the_past_of_nodes_on_and_off(lab, tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ from contextlib import suppress
 
 import pytest
 
-from backstay.host.clock import Deadline, NotYet, TimedOut, pause, until
+from backstay.host.clock import Deadline, NotYet, TimedOut, until
 
 NODES = ("n1", "n2", "n3")
 BUDGET = 15
+PATIENCE = 5.0 * BUDGET  # seconds for what the agent does within its budget at the latest
 CLONE = f"""<clone id="libvirtd-clone"><primitive id="libvirtd" class="ocf" provider="backstay" type="libvirtd">
 <instance_attributes id="libvirtd-parameters"><nvpair id="libvirtd-budget" name="heal_budget" value="{BUDGET}s"/>
 <nvpair id="libvirtd-answer" name="answer_within" value="3s"/></instance_attributes>
@@ -50,7 +51,7 @@ def word(lab, name: str) -> str:
     return said.partition('value="')[2].partition('"')[0]
 
 
-def wait_for_word(lab, name: str, wanted: str, seconds: float) -> None:
+def wait_for_word(lab, name: str, wanted: str, seconds: float = PATIENCE) -> None:
     def look() -> bool:
         said = word(lab, name)
         if said != wanted:
@@ -58,6 +59,18 @@ def wait_for_word(lab, name: str, wanted: str, seconds: float) -> None:
         return True
 
     until(look, Deadline(seconds), every=0.5, what=f"{name} to be {wanted}")
+
+
+def wait_for_output(node, command: str, wanted: str) -> str:
+    """Ask until the answer has these words in it, and give it."""
+
+    def look() -> str:
+        said = node.run(command).stdout
+        if wanted not in said:
+            raise NotYet(said)
+        return said
+
+    return until(look, Deadline(PATIENCE), every=0.5, what=f"{command} to say {wanted}")
 
 
 def failures(lab, name: str) -> list[tuple[str, str]]:
@@ -85,7 +98,7 @@ def clone(running_lab):
     first.run("cibadmin --delete --scope resources --xml-text '<clone id=\"libvirtd-clone\"/>'")
     with suppress(TimedOut):
         running_lab.wait_for(
-            lambda state: ", ".join(r.name for r in state.resources), 30, "libvirtd to be stopped"
+            lambda state: ", ".join(r.name for r in state.resources), PATIENCE, "libvirtd to be stopped"
         )
     first.run("crm_resource --cleanup; crm_attribute --name stonith-enabled --delete")
     for name in NODES:
@@ -97,7 +110,7 @@ def clone(running_lab):
 def watched(clone):
     """libvirtd is well everywhere, and a guest that the cluster knows nothing of runs on n1."""
     for name in NODES:
-        wait_for_word(clone, name, "healthy", 40)
+        wait_for_word(clone, name, "healthy")
     twin_on(clone.node("n1"))
     yield clone
     for name in NODES:
@@ -130,11 +143,11 @@ def test_one_without_its_driver_and_one_that_is_deaf_are_restarted(watched):
         f"mkdir -p {AWAY} && mv {DRIVER} {AWAY}/driver && systemctl restart libvirtd.service && sleep 0.5"
         f" && mv {AWAY}/driver {DRIVER}"  # as after a package that was mended: only a restart loads it
     )
-    wait_for_word(watched, "n1", "degraded:driverless", 10)
-    wait_for_word(watched, "n1", "healthy", BUDGET + 5)
+    wait_for_word(watched, "n1", "degraded:driverless")
+    wait_for_word(watched, "n1", "healthy")
     node.check("rm /run/libvirt/libvirt-sock")
-    wait_for_word(watched, "n1", "degraded:deaf", 10)
-    wait_for_word(watched, "n1", "healthy", BUDGET + 5)
+    wait_for_word(watched, "n1", "degraded:deaf")
+    wait_for_word(watched, "n1", "healthy")
     assert pid_of_twin(node) == pid
     assert "twin" in node.check("virsh list --name")
     assert {result for _, result in failures(watched, "n1")} <= {"OCF_DEGRADED"}
@@ -159,6 +172,9 @@ def test_strays_and_a_guest_that_runs_twice_are_reported(watched):
     assert "backstay-guests" not in one.check("cibadmin --query"), (
         "the comparison does not go through the CIB"
     )
+    told = two.check("attrd_updater --name backstay-surroundings --query --all")
+    assert all(f'host="{name}" value="lock=;' in told for name in NODES), told
+    assert "backstay-surroundings" not in one.check("cibadmin --query")
     two.check("virsh destroy twin")
     assert [node.run(DEEP).returncode for node in (two, one)] == [0, 0]
 
@@ -168,15 +184,15 @@ def test_one_that_was_uninstalled_is_given_up_where_guests_have_a_better_place(w
     node = watched.node("n1")
     pid = pid_of_twin(node)
     take_away(node)
-    wait_for_word(watched, "n1", "degraded:not-installed", 15)
-    wait_for_word(watched, "n1", "broken:not-installed", BUDGET + 10)
+    wait_for_word(watched, "n1", "degraded:not-installed")
+    wait_for_word(watched, "n1", "broken:not-installed")
     until(
         lambda: (
             ("start_0", "not installed")
             in [(op.split("libvirtd_")[-1], how) for op, how in failures(watched, "n1")]
             or None
         ),
-        Deadline(30),
+        Deadline(PATIENCE),
         what="the start to fail",
     )
     assert node.run(f"kill -0 {pid}").ok, "the guest that nobody manages runs on"
@@ -188,13 +204,13 @@ def test_a_start_that_fails_keeps_the_host_while_no_other_is_healthy(watched):
     for name in NODES:
         take_away(watched.node(name))
     for name in NODES:
-        wait_for_word(watched, name, "degraded:not-installed", 15)
+        wait_for_word(watched, name, "degraded:not-installed")
     watched.node("n2").check("crm_resource --fail --resource libvirtd --node n1")
-    pause(8)
-    said = watched.node("n1").check("journalctl --output=cat --priority=alert --grep='its guests stay'")
+    said = wait_for_output(
+        watched.node("n1"), "journalctl --output=cat --priority=alert --grep='its guests stay'", "guests stay"
+    )
     assert "libvirtd is not installed; its guests stay, for they have no better place" in said
-    where = watched.node("n2").check("crm_resource --resource libvirtd --locate")
-    assert "running on: n1" in where
+    wait_for_output(watched.node("n2"), "crm_resource --resource libvirtd --locate", "running on: n1")
 
 
 @pytest.mark.long
@@ -204,9 +220,9 @@ def test_a_crash_loop_is_healed_beside_a_guest_that_does_not_notice(watched):
     node.run(f"for i in $(seq 20); do pid={MAIN_PID}; [ $pid = 0 ] || kill -SEGV $pid; sleep 0.5; done")
     until(
         lambda: "twin" in node.run("virsh list --name").stdout or None,
-        Deadline(60),
+        Deadline(PATIENCE),
         what="libvirtd to answer and to know its guest",
     )
-    wait_for_word(watched, "n1", "healthy", 20)
+    wait_for_word(watched, "n1", "healthy")
     assert pid_of_twin(node) == pid
     assert {result for _, result in failures(watched, "n1")} <= {"OCF_DEGRADED"}

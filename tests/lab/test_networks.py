@@ -41,7 +41,7 @@ def described(hosts, *, rings=1, more=""):
         addresses = ", ".join(f"10.77.{ring}.1{number}" for ring in range(rings))
         bmc = f"address: 10.77.0.20{number}, username: fencer, password_file: /etc/backstay/bmc.password"
         lines.append(f"  {host}: {{address: 10.77.0.1{number}, rings: [{addresses}], bmc: {{{bmc}}}}}")
-    front = "type: opennebula, units: [steady], address: 10.77.0.90, prefix: 24"
+    front = "type: generic, profile: generic, units: [steady], address: 10.77.0.90, prefix: 24"
     return "\n".join([*lines, f"frontend: {{{front}}}", ""])
 
 
@@ -118,7 +118,7 @@ def managed(lab):
         node.check("rm -f /etc/systemd/system/steady.service")
 
 
-def test_a_switch_that_all_hosts_lose_and_get_back_costs_nothing(lab, managed):
+def test_a_switch_that_all_hosts_lose_stops_nothing_while_it_is_away(lab, managed):
     place = serving(lab, HOSTS)
     since = time.time()
     network.switch_off(BRIDGE)
@@ -133,13 +133,20 @@ def test_a_switch_that_all_hosts_lose_and_get_back_costs_nothing(lab, managed):
             )
         pause(AWAY)
         assert serving(lab, HOSTS) == place
+        # The BMCs are behind the same switch: that their monitors failed is no deed.
+        assert deeds(lab, since) == []
     finally:
         network.switch_on(BRIDGE)
     lab.wait_for(cluster.all_online(HOSTS), 120, "the hosts to be a cluster again")
     managed.check("crm_resource --wait --timeout=90", timeout=100)
-    # The BMCs are behind the same switch: that their monitors failed is no deed.
-    assert deeds(lab, since) == []
-    assert serving(lab, HOSTS) == place
+    # A host whose link is back a second after the others' may be fenced by them; then, and only then, something is done.
+    done = deeds(lab, since)
+    fenced = {host for host in HOSTS for deed in done if f"fencing (reboot) of {host} " in deed}
+    assert len(fenced) <= 1
+    if not fenced:
+        assert done == []
+        assert serving(lab, HOSTS) == place
+    assert len(serving(lab, HOSTS)) == 1
     state = lab.ask()
     assert (state.quorate, state.unclean()) == (True, frozenset())
     assert state.running_on("libvirtd") == HOSTS

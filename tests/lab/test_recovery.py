@@ -5,151 +5,36 @@ stand-in for oned, whose machines are libvirt's domains and say to the witness w
 
 from __future__ import annotations
 
-import json
-import shutil
+import sys
 import time
-import uuid
-from dataclasses import dataclass
 
 import pytest
 
-from backstay.agents.recovery import record
-from backstay.host.clock import Deadline, NotYet, pause, until
-from backstay.lab import cluster, evidence, guest, witness
-from backstay.lab.audit import LOST, RAN_TWICE, audit
+from backstay.host.clock import Deadline, pause, until
+from backstay.lab import cluster, demo_frontend
 from backstay.lab.faults import catalogue
-from backstay.lab.stage import Stage
-from tests.lab.test_templates import ADDRESS, HOSTS, by_cibadmin, where
+from backstay.lab.manager import HOSTS, Manager
+from backstay.lab.progress import Progress
+from tests.lab.tenures import never_on_two
 
-HOME = "/srv/vm/one"
-UNIT = f"""[Service]
-ExecStart=/usr/bin/python3 -I -m backstay.lab.oned {HOME}/standin 2633 n1 n2 n3
-"""
+ROLE = "frontend-role"
 FENCING_TRIED = 40  # seconds in which the fencing is tried again and again
-
-
-@dataclass(frozen=True)
-class Domain:
-    name: str
-    uuid: str
-
-
-DOMAINS = tuple(
-    Domain(f"one-{number}", str(uuid.uuid5(uuid.NAMESPACE_DNS, f"one-{number}"))) for number in range(4)
-)
 
 
 @pytest.fixture
 def manager(lab):
-    """Three hosts with the manager's software and storage, fencing, libvirtd watched, the role up; machines on n2, n3."""
-    layout = lab.layout
-    guest.prepare(layout, DOMAINS)
-    witness.start(layout, layout.names())
-    home = layout.shared / "one"
-    clear(lab, home)
-    for part in (".one", "standin/vms"):
-        (home / part).mkdir(parents=True, exist_ok=True)
-    (home / ".one/one_auth").write_text("oneadmin:secret\n")
-    (home / "standin/one_auth").write_text("oneadmin:secret\n")
-    (home / "standin/interval").write_text("15")
-    (home / "standin/libvirt").touch()
-    (home / "one.db").write_bytes(b"SQLite format 3\0")
-    for number, domain in enumerate(DOMAINS):
-        text = (layout.shared / "domains" / f"{domain.name}.xml").read_text()
-        (home / "standin/vms" / f"{number}.xml").write_text(text)
-    (home / "standin/wishes").write_text("one-0 n2\none-1 n2\none-2 n3\none-3 n3\n")
-    for node in lab.nodes:
-        node.write("/etc/systemd/system/opennebula.service", UNIT)
-        node.check(f"rm -rf /var/lib/one; ln -s {HOME} /var/lib/one; systemctl daemon-reload")
-    yield Manager(lab, home)
-    clear(lab, home)
-
-
-def clear(lab, home):
-    """No manager, no machine of it, nothing that it knew."""
-    where(
-        lab,
-        "crm_resource --resource frontend --meta --set-parameter target-role --parameter-value Stopped;"
-        " systemctl stop opennebula libvirtd.service; systemctl start libvirtd-tcp.socket libvirtd.socket;"
-        " for one in $(virsh list --name | grep ^one-); do virsh destroy $one; done;"
-        " rm -rf /var/lib/one /etc/systemd/system/opennebula.service; systemctl daemon-reload",
-    )
-    shutil.rmtree(home, ignore_errors=True)
-
-
-class Manager:
-    def __init__(self, lab, home):
-        self.lab, self.home = lab, home
-        self.stage = Stage(lab.layout, {domain.uuid: domain.name for domain in DOMAINS})
-
-    def load(self):
-        admin = self.lab.node("n1")
-        for host in HOSTS:
-            by_cibadmin(admin, "fencing", host=host, address=f"bmc-{host}", username="fencer",
-                        password_file="/etc/backstay/bmc.password")  # fmt: skip
-        by_cibadmin(admin, "properties")
-        by_cibadmin(admin, "libvirtd")
-        by_cibadmin(admin, "frontend-generic", profile="opennebula", lease=f"{HOME}/role.lease", address=ADDRESS,
-                    prefix="24", prefers="n1")  # fmt: skip
-
-    def role(self):
-        """The host that has the role, once it has it."""
-        return until(lambda: self._role(), Deadline(180), 0.5, "the role on one host")
-
-    def _role(self):
-        hosts = where(self.lab, "systemctl is-active opennebula")
-        return hosts[0] if len(hosts) == 1 else None
-
-    def state(self):
-        path = self.home / "standin/state.json"
-        return json.loads(path.read_text()) if path.exists() else {}
-
-    def starts(self):
-        path = self.home / "standin/starts"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-    def speak(self, besides="", seconds=300):
-        """Wait until every machine says that it runs, none of them on a host; where each is."""
-
-        def look():
-            places = self.stage.places()
-            if len(places) == len(DOMAINS) and besides not in places.values():
-                return places
-            raise NotYet(f"{places}, {self.state().get('vms')}, {self.said()}")
-
-        return until(look, Deadline(seconds), 0.5, "every machine to speak")
-
-    def recorded(self, host):
-        node = self.lab.node(next(name for name in HOSTS if name in where(self.lab, "true") and name != host))
-        done = node.run(f"crm_attribute --type nodes --node {host} --name backstay-recovery --query --quiet")
-        return record(done.stdout.strip()) if done.ok else None
-
-    def until_recorded(self, host, state, seconds=240):
-        def look():
-            known = self.recorded(host)
-            if known is not None and known.state == state:
-                return known
-            raise NotYet(f"{known}, {self.said()}")
-
-        return until(look, Deadline(seconds), 1.0, f"the record of {host} to be {state}")
-
-    def said(self):
-        for name in where(self.lab, "true"):
-            text = self.lab.node(name).run("attrd_updater --name backstay-recovering --query --all").stdout
-            if text:
-                return " ".join(text.split())
-        return ""
-
-    def judge(self, calm):
-        found = evidence.collect(self.lab.layout, self.stage.guests, calm[0], time.monotonic())
-        return [each.text for each in audit(found, (), calm).findings if each.kind in (RAN_TWICE, LOST)]
+    """Three hosts with the manager's software and storage; machines are wished for on n2 and n3."""
+    manager = Manager(lab.layout)
+    manager.install()
+    yield manager
+    manager.remove()
 
 
 def cut_off(lab, manager, alive):
     """A host that nobody reaches and whose BMC only says yes runs its machines; then its power really goes."""
     there = [name for name, host in manager.stage.places().items() if host == alive]
     assert there
-    told = len(manager.starts())
+    told, began = len(manager.starts()), time.time()
     catalogue.inject(lab.layout, "ignore-power-off", alive)
     catalogue.inject(lab.layout, "cut-network", alive)
     until(
@@ -163,7 +48,7 @@ def cut_off(lab, manager, alive):
     assert "is not proven to be dead" in manager.said()
     assert {manager.stage.places()[name] for name in there} == {alive}
     catalogue.heal(lab.layout, "ignore-power-off", alive)
-    manager.until_recorded(alive, "done")
+    manager.until_recorded(alive, "done", since=began)
     catalogue.heal(lab.layout, "cut-network", alive)
     manager.speak(besides=alive)
     assert len(manager.starts()) - told == len(there)
@@ -173,7 +58,7 @@ def cut_off(lab, manager, alive):
 
 @pytest.mark.long
 def test_machines_of_a_dead_host_come_back_after_its_fencing_and_not_before(lab, manager):
-    manager.load()
+    manager.guard()
     here = manager.role()
     manager.speak()
     begin = time.monotonic()
@@ -187,7 +72,7 @@ def test_machines_of_a_dead_host_come_back_after_its_fencing_and_not_before(lab,
     began = time.time()
     lab.cut(dead)
     manager.speak(besides=dead)
-    known = manager.until_recorded(dead, "done")
+    known = manager.until_recorded(dead, "done", since=began)
     started = manager.starts()[told:]
     assert {each["vm"] for each in started} == ({2, 3} if dead == "n3" else {0, 1})
     assert all(began < known.fencing.when <= each["at"] + 1 for each in started), (known, started)
@@ -204,22 +89,24 @@ def test_machines_of_a_dead_host_come_back_after_its_fencing_and_not_before(lab,
     told = len(manager.starts())
     first = manager.role()
     there = [name for name, host in manager.stage.places().items() if host == first]
+    began = time.time()
     lab.cut(first)
     moved = until(
-        lambda: manager._role() if manager._role() != first else None, Deadline(180), 1.0, "the role"
+        lambda: manager.has_role() if manager.has_role() != first else None, Deadline(180), 1.0, "the role"
     )
-    manager.until_recorded(first, "done")
+    manager.until_recorded(first, "done", since=began)
     manager.speak(besides=first)
     assert moved != first
     assert len(manager.starts()) - told == len(there)
     lab.wait_for(cluster.all_online(HOSTS), 200, f"{first} to come back")
     manager.until_recorded(first, "back")
     assert manager.judge(calm) == []
+    assert {each.host for each in never_on_two(lab, ROLE)} >= {first, moved}
 
 
 @pytest.mark.long
 def test_a_clean_exit_is_no_death_and_a_humans_word_is_asked_for(lab, manager):
-    manager.load()
+    manager.guard()
     here = manager.role()
     places = manager.speak()
     begin = time.monotonic()
@@ -260,43 +147,18 @@ def test_a_clean_exit_is_no_death_and_a_humans_word_is_asked_for(lab, manager):
     manager.speak(besides=left)
     assert manager.recorded(left).fencing.human
     assert manager.judge(calm) == []
-
-
-def hasty(manager):
-    """The manager of before, as it was used: what it does not see any more it starts elsewhere."""
-    for word in ("hasty", "restarts"):
-        (manager.home / "standin" / word).touch()
-    (manager.home / "standin/interval").write_text("5")
+    never_on_two(lab, ROLE)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("with_backstay", [False, True])
-def test_the_first_story(lab, manager, with_backstay):
-    """libvirtd hangs on one host. The manager sees no machines there, and starts them again beside themselves."""
-    hasty(manager)
-    if with_backstay:
-        manager.load()
-        manager.role()
-    else:
-        lab.node("n1").check("systemctl start opennebula")
-    places = manager.speak()
-    begin = time.monotonic()
-    pause(12)
-    calm = (begin, time.monotonic())
-    told = len(manager.starts())
-    catalogue.inject(lab.layout, "hang-libvirtd", "n3")
-    if with_backstay:
-        pause(60)
-        catalogue.heal(lab.layout, "hang-libvirtd", "n3")
-        assert manager.stage.places() == places
-        assert len(manager.starts()) == told
-        assert manager.judge(calm) == []
-    else:
-        until(
-            lambda: len(manager.starts()) - told >= 2 or None,
-            Deadline(120),
-            1.0,
-            "the manager to start them again",
-        )
-        until(lambda: manager.judge(calm) or None, Deadline(60), 2.0, "them to run twice")
-        catalogue.heal(lab.layout, "hang-libvirtd", "n3")
+def test_the_first_story(lab):
+    """libvirtd crashes on one host, and the manager sees no machines there: without Backstay they run twice."""
+    shown, manager = Progress(sys.__stderr__ or sys.stderr), Manager(lab.layout)
+    try:
+        for act in (demo_frontend.before, demo_frontend.crashed, demo_frontend.lost):
+            done = act(manager, shown)
+            print(done)
+            assert not done.problem
+        never_on_two(lab, ROLE)
+    finally:
+        manager.remove()

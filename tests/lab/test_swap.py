@@ -58,6 +58,24 @@ def swap(cloud, guests, change, refresh=True):
     assert wait(cloud.stage, all_well, PATIENCE, "the cloud to be well with the other agent", tell) == ""
 
 
+def adopt(cloud, guest):
+    """What docs/how-to-replace-virtualdomain.md says for one guest."""
+    place = cloud.stage.places()[guest]
+    uuid = cloud.node(place).check(f"virsh domuuid {guest}").strip()
+    ours = f'<primitive id="{guest}" class="ocf" provider="backstay" type="domain"/>'
+    cloud.on_any(f"cibadmin --modify --xml-text '{ours}'")
+    cloud.on_any(f"crm_resource --resource={guest} --set-parameter=uuid --parameter-value={uuid}")
+    cloud.on_any(f"crm_resource --resource={guest} --validate")
+
+
+def uuids(cloud):
+    """The parameter uuid of each of the guests."""
+    pairs = {
+        guest: primitive(cloud, guest).find("instance_attributes/nvpair[@name='uuid']") for guest in GUESTS
+    }
+    return {guest: None if pair is None else pair.get("value") for guest, pair in pairs.items()}
+
+
 def agents(cloud):
     """The agent of each of the guests."""
     return {r.name: r.agent for r in cluster.ask(cloud.lab.layout).resources if r.name in GUESTS}
@@ -92,17 +110,14 @@ def legacy(cloud):
 @pytest.mark.long
 def test_a_running_virtual_domain_is_taken_over_and_does_not_notice(legacy):
     assert set(agents(legacy).values()) == {"ocf:heartbeat:VirtualDomain"}
+    assert set(uuids(legacy).values()) == {None}
     before = emulators(legacy)
     with legacy.watched() as told:
-        swap(
-            legacy,
-            GUESTS,
-            lambda guest: legacy.on_any(
-                f'cibadmin --modify --xml-text \'<primitive id="{guest}" class="ocf" provider="backstay" type="domain"/>\''
-            ),
-        )
+        swap(legacy, GUESTS, lambda guest: adopt(legacy, guest))
     (judged,) = told
     assert set(agents(legacy).values()) == {"ocf:backstay:domain"}
+    known = {guest: uuid for uuid, guest in legacy.stage.guests.items()}
+    assert uuids(legacy) == {guest: known[guest] for guest in GUESTS}
     assert judged.findings == []
     assert judged.deeds == []
     assert judged.silences == ()

@@ -70,6 +70,7 @@ def test_mypy_is_content(repository):
         "--scripts-are-modules",
         "lib",
         *programs(repository),
+        repository / "bench/agents",
     )
     if said:
         pytest.fail(f"mypy --strict has findings:\n{said}", pytrace=False)
@@ -83,7 +84,11 @@ def test_shell_scripts_can_be_read_by_bash(repository):
         pytest.fail(said, pytrace=False)
 
 
-def test_every_file_says_whose_it_is_and_under_which_licence(repository):
-    said = findings(repository, TOOLS / "reuse", "lint", "--lines")
+def test_every_file_says_whose_it_is_and_under_which_licence(repository, tmp_path):
+    """Of the source alone: where it is no clone of a repository, reuse takes .venv and .cache for parts of it."""
+    assert findings(repository, repository / "scripts/copy-source", tmp_path) == ""
+    assert (tmp_path / "README.md").exists()
+    assert not (tmp_path / ".venv").exists()
+    said = findings(tmp_path, TOOLS / "reuse", "lint", "--lines")
     if said:
         pytest.fail(f"reuse has findings:\n{said}", pytrace=False)

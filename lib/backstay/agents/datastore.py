@@ -123,6 +123,7 @@ def start(context: Context[DatastoreParameters]) -> Outcome:
     host = Host(name(context))
     memory = watching.recall(host)
     memory.well()
+    memory.ended = ""
     patience = max(context.deadline.left() - COMMON_CAUSE_TIME, 0.0)
     end = host.now() + patience
     while True:
@@ -152,6 +153,7 @@ def stop(context: Context[DatastoreParameters]) -> Outcome:
         watching.publish(context, host, memory, "")
     memory.well()
     memory.started = memory.kind = memory.volume = ""
+    memory.ended = "yes"
     if memory.pid:
         host.kill(Stuck(memory.pid, memory.start, memory.asked))
     keep(context, host, memory)

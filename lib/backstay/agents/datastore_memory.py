@@ -10,8 +10,9 @@ from backstay.agents.remembered import Remembered
 
 
 class Memory(Remembered):
-    """`started` is not empty while the resource is started; `attribute` is what was last published.
+    """`started` is not empty while the resource is started, `ended` after its stop.
 
+    `attribute` is what was last published.
     `kind` is the trouble or remark that lasts, since `first` (0.0 when there is none). `pid`, `start` and `asked` are
     the child that was abandoned. `volume` is what was last wrong with the bricks, one to a `|`, looked at when
     `looked`. `alerted` is when an alarm was last raised, `stayed` when the host was given up without a better place,
@@ -19,10 +20,10 @@ class Memory(Remembered):
     """
 
     __slots__ = (
-        "alerted", "asked", "attribute", "better", "better_since", "first", "kind", "looked", "pid", "start", "started",
-        "stayed", "volume",
+        "alerted", "asked", "attribute", "better", "better_since", "ended", "first", "kind", "looked", "pid", "start",
+        "started", "stayed", "volume",
     )  # fmt: skip
-    texts = ("attribute", "better", "kind", "started", "volume")
+    texts = ("attribute", "better", "ended", "kind", "started", "volume")
     moments = ("alerted", "asked", "better_since", "first", "looked", "stayed")
     numbers = ("pid", "start")
     alerted: float
@@ -30,6 +31,7 @@ class Memory(Remembered):
     attribute: str
     better: str
     better_since: float
+    ended: str
     first: float
     kind: str
     looked: float

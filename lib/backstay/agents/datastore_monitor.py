@@ -40,6 +40,9 @@ def probe(context: Call, host: Host) -> Outcome:
     """Say whether this resource was started here, and how the datastore is; never "failed"."""
     memory = recall(host)
     if not memory.started:
+        hidden = host.hidden()
+        if hidden:
+            return degraded(f"whether this datastore is watched here cannot be told: {hidden}")
         return stopped("this datastore is not watched here")
     memory.attribute = ""  # Pacemaker may just have started, and then it is gone
     seen = observe(context, host, memory)
@@ -49,8 +52,10 @@ def probe(context: Call, host: Host) -> Outcome:
 
 
 def watch(context: Call, host: Host) -> Outcome:
-    """Observe, decide, remember."""
+    """Observe, decide, remember. A memory that was lost is no stop: that would take down what stands on it."""
     memory = recall(host)
+    if memory.ended:
+        return stopped("this datastore is not watched here any more")
     memory.started = "yes"
     outcome = _judge(context, host, memory, observe(context, host, memory))
     keep(context, host, memory)

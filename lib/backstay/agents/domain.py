@@ -6,11 +6,12 @@ in domain_state; starting, stopping and migrating have a module each, loaded onl
 monitor of every domain runs every few seconds on every host.
 
 What a monitor costs, and why no truth is traded for it. A recurring monitor that finds nothing changed ends before
-this module is even loaded (host/unchanged.py). It has seen the same process alive and not stopped by a signal, and
-libvirt's own written word that it runs; libvirt writes that file anew at each change of state, so a guest that was
-paused, suspended or crashed, and an emulator that is gone, are seen by the very next monitor. Anything that is not
-exactly as before, an answer that was not 0, and every five minutes without a question to libvirt itself, lead here.
-When libvirt's word can be old stands in host/libvirt_status.py.
+this module is even loaded (host/unchanged.py). It has seen the same process alive and not stopped by a signal,
+libvirt's own written word that it runs, the libvirtd that wrote it alive, and under KVM a processor of the guest at
+work; libvirt writes that file anew at each change of state, so a guest that was paused, suspended or crashed, and an
+emulator that is gone, are seen by the very next monitor. Anything that is not exactly as before, an answer that was
+not 0, and every five minutes without an answer of libvirt itself, lead here. Where libvirt cannot answer, the emulator
+is asked, or its processors are watched (domain_asked).
 """
 
 from __future__ import annotations
@@ -39,10 +40,11 @@ from backstay.host.clock import pause
 from backstay.host.definitions import Definitions
 from backstay.host.emulator import Emulators, monitor_socket_of, name_of, uuid_of
 from backstay.host.libvirt import Answer, Libvirt
-from backstay.host.libvirt_status import says_running, written
+from backstay.host.libvirt_status import says_running, writer, written
 from backstay.host.records import Records
 from backstay.host.state import State
 from backstay.host.unchanged import Unchanged
+from backstay.host.vcpus import look as processors
 from backstay.ocf import codes
 from backstay.ocf.agent import Action, Agent
 from backstay.ocf.outcome import Outcome, done, failed
@@ -58,7 +60,6 @@ if TYPE_CHECKING:
     from backstay.host.proc import Process
     from backstay.ocf.context import Context
 
-ASKING = 4.0  # seconds that a monitor gives libvirt for its answer
 ABSENT = """Parameters of ocf:heartbeat:VirtualDomain that are not here, and what to do instead.
 save_config_on_stop: config is what all hosts start from, and a stop is the wrong moment to replace it with what happens
 to run; write changes into config: virsh dumpxml --inactive --security-info shows those of a running guest.
@@ -105,7 +106,7 @@ def stop(context: Context[DomainParameters]) -> Outcome:
 
 def migrate_to(context: Context[DomainParameters]) -> Outcome:
     """Move the domain to the host that Pacemaker names."""
-    from backstay.agents import domain_migration
+    from backstay.agents import domain_around, domain_migration
     from backstay.agents.domain_migration_way import contradiction, way
     from backstay.host.libvirt_migration import Migrations
     from backstay.host.libvirt_preflight import Preflight
@@ -118,8 +119,17 @@ def migrate_to(context: Context[DomainParameters]) -> Outcome:
     chosen = way(given, target)
     if doubt := contradiction(given):
         context.warn(f"{doubt}; migrate_options wins")
-    hosts = Migrations(given.hypervisor, chosen.remote), Preflight(given.hypervisor, chosen.remote)
-    return domain_migration.migrate_to(world_of(context), *hosts, context.deadline, target, chosen)
+    world = world_of(context)
+    insists = given.guard == "lock"
+    hosts = Migrations(given.hypervisor, chosen.remote), Preflight(given.hypervisor, chosen.remote, insists)
+    return domain_migration.migrate_to(
+        world,
+        *hosts,
+        context.deadline,
+        target,
+        chosen,
+        lambda: domain_around.before_departure(context, world, chosen.remote),
+    )
 
 
 def migrate_from(context: Context[DomainParameters]) -> Outcome:
@@ -144,7 +154,9 @@ def reload(context: Context[DomainParameters]) -> Outcome:
 def check(context: Context[DomainParameters]) -> Outcome:
     """Probe or monitor; a probe never goes deeper, because its failure would stop the guest where it runs well."""
     if context.is_probe:
-        return look(world_of(context), context.deadline, lambda seen: _for_the_next_boot(context, seen))
+        from backstay.agents.domain_autostart import for_the_next_boot
+
+        return look(world_of(context), context.deadline, lambda seen: for_the_next_boot(context, seen))
     return remarked(context, checked(context))
 
 
@@ -153,7 +165,7 @@ def checked(context: Context[DomainParameters]) -> Outcome:
     unchanged = Unchanged(os.environ)
     unchanged.take()
     world, given = world_of(context), context.parameters
-    world.says_running = unchanged.says_running
+    world.says_running, world.answered = unchanged.says_running, unchanged.answered
     seen, found, outcome = watched(world, context.deadline, given.degraded_limit)
     if found is None or outcome.code not in (codes.SUCCESS, codes.DEGRADED):
         return outcome
@@ -190,32 +202,14 @@ def look(world: World, deadline: Deadline, besides: Callable[[Seen], None] = lam
     if seen.truth == RUNNING:
         _remember(world, seen)
     besides(seen)
-    return probe(seen)
+    return probe(seen, world.unseen)
 
 
-def _for_the_next_boot(context: Context[DomainParameters], seen: Seen) -> None:
-    from backstay.agents import domain_autostart
-    from backstay.host.traps import AUTOSTART, AUTOSTART_OF_CONTAINERS, Traps
-
-    given = context.parameters
-    container = is_container(given.hypervisor)
-    if (
-        container or given.hypervisor.partition("?")[0] == "qemu:///system"
-    ):  # only these start anything at boot
-        place = AUTOSTART_OF_CONTAINERS if container else AUTOSTART
-        boot = Traps(Libvirt(given.hypervisor), autostart=place)
-        domain_autostart.disarm(given.traps, seen, boot, context.deadline, context.warn)
-
-
-def watch(world: World, deadline: Deadline, limit: float = 0.0) -> Outcome:
-    """Do a recurring monitor; after `limit` seconds a condition that ages is a failure (0: never)."""
-    return watched(world, deadline, limit)[2]
-
-
-def watched(world: World, deadline: Deadline, limit: float) -> tuple[Seen, Condition | None, Outcome]:
+def watched(world: World, deadline: Deadline, limit: float = 0.0) -> tuple[Seen, Condition | None, Outcome]:
     """Do a recurring monitor: processes first, then what libvirt says about how the guest runs.
 
-    Gives what was seen, how the guest is (None when it does not run, or nobody knows) and the answer.
+    Gives what was seen, how the guest is (None when it does not run, or nobody knows) and the answer. After `limit`
+    seconds a condition that ages is a failure (0: never).
     """
     seen = glance(world, deadline)
     if seen.truth == STOPPED:
@@ -224,29 +218,20 @@ def watched(world: World, deadline: Deadline, limit: float) -> tuple[Seen, Condi
     if seen.truth != RUNNING:
         return seen, None, monitor(seen, Answer(libvirt.NOT_ASKED), unknown_for(world, seen))
     _remember(world, seen)
-    found = condition(seen, _ask_libvirt(world, seen, deadline))
+    found = condition(seen, _ask(world, seen, deadline))
     age = lasted(world, seen.emulators[0], found.kind if found.counts else "")
     return seen, found, judged(seen, found, age, limit)
 
 
-def _ask_libvirt(world: World, seen: Seen, deadline: Deadline) -> Answer:
-    """Ask how the guest runs; when libvirt does not know it, ask again: it may have just started.
-
-    It is not asked when its last written word is that all is well: a question costs more than all else together. When
-    it does not answer, its last written word is all that there is: a guest that it saw paused does not run.
-    """
+def _ask(world: World, seen: Seen, deadline: Deadline) -> Answer:
+    """Give how the guest runs; nobody is asked when libvirt's last written word is that all is well."""
     process = seen.emulators[0]
     name = seen.identity.name or name_of(process.arguments)
     if world.says_running(name, process.pid):
         return Answer(libvirt.KNOWN, state="running")
-    uuid = _uuid(seen)
-    answer = world.libvirt.describe(uuid, "", deadline.at_most(ASKING).left())
-    if answer.answered and not answer.active:
-        world.pause(min(TWICE, deadline.left()))
-        answer = world.libvirt.describe(uuid, "", deadline.at_most(ASKING).left())
-    if not answer.answered:
-        answer.state, answer.reason = world.written(name, process.pid)
-    return answer
+    from backstay.agents import domain_asked
+
+    return domain_asked.answer(world, seen, _uuid(seen), name, deadline)
 
 
 def _remember(world: World, seen: Seen) -> None:
@@ -302,23 +287,36 @@ def world_of(context: Context[DomainParameters]) -> World:
         copies=copies_of,
         read=Definitions().read,
         says_running=says_running,
+        writer=writer,
         written=written,
+        watch=None if is_container(given.hypervisor) else processors,
         pause=pause,
         monotonic=time.monotonic,
         warn=context.warn,
         note=context.note,
+        unseen=_unseen(given.rejected.get("hypervisor", "")),
     )
 
 
 def _driver(context: Context[DomainParameters]) -> tuple[Emulators, Libvirt]:
     """Give the host's side and libvirt's side of the hypervisor that the domain is for."""
-    uri = context.parameters.hypervisor
-    if not is_container(uri):
+    given = context.parameters
+    uri, refused = given.hypervisor, given.rejected.get("hypervisor")
+    if not is_container(uri) and not refused:
         return Emulators(ask=ask), Libvirt(uri)
-    from backstay.host.container import Containers
+    from backstay.host.container import Containers, Everything
     from backstay.host.libvirt_lxc import Gate, Lxc
 
-    return Containers(ask=ask), Lxc(uri, Gate(context.instance))
+    there = Everything(ask=ask) if refused else Containers(ask=ask)
+    return there, Lxc(uri, Gate(context.instance)) if is_container(uri) else Libvirt(uri)
+
+
+def _unseen(refused: str) -> str:
+    if not refused:
+        return ""
+    from backstay.agents.domain_hypervisor import hidden
+
+    return hidden(refused)
 
 
 def _forbid(context: Context[DomainParameters]) -> bool:
@@ -361,8 +359,9 @@ AGENT = Agent(
     "A libvirt domain (QEMU/KVM virtual machine, or LXC container)",
     "Starts, stops, watches and live-migrates one virtual machine that libvirt runs on QEMU or KVM. The process of "
     "the machine is the truth: a libvirtd that is dead or hung makes no monitor fail and no stop, and a "
-    "machine is said to be stopped only when its process is seen gone. A container (hypervisor lxc:///system) is kept "
-    "in the same way, without live migration.\n\n"
+    "machine is said to be stopped only when its process is seen gone. How it is (paused by an I/O error, say) the "
+    "emulator tells beside a dead libvirtd; beside a hung one it is degraded unless its processors are seen to run. A "
+    "container (hypervisor lxc:///system) is kept in the same way, without live migration.\n\n"
     "Every host must have the same definition (config) and see the same disks. Set migration with the meta "
     "attribute allow-migrate=true.\n\n"
     "A guest with UEFI or an emulated TPM takes its variables and its TPM's state to another host only if they lie on "
@@ -372,6 +371,14 @@ AGENT = Agent(
     "Check levels (OCF_CHECK_LEVEL of a monitor operation): 10 looks into libvirt and the emulator (the same process, "
     "an emulator that answers, disks with errors, block jobs), 20 asks the guest agent besides. A probe never goes "
     "deeper than whether the domain runs.\n\n"
+    "A guest that reboots is running, and its monitor says so: its emulator stays, and neither libvirt nor the "
+    "emulator has a state for it. The only trace is an event that nobody hears who does not listen all the time. One "
+    "that powers itself off to be started again by libvirt (on_poweroff=restart, virsh reboot) is well while that "
+    "passes.\n\n"
+    "Before a migration both hosts' libvirt are asked, and what is bound to fail or to harm is refused in one "
+    "sentence. The target's libvirtd agent tells where shared storage is mounted and which lock manager is at work: a "
+    "disk on a share that the target has not mounted is refused, and with guard=lock another lock manager too "
+    "(without it that is a warning).\n\n"
     "Limits (limit_disk, limit_cpu, cpu_shares, limit_memory, limit_network) and most other parameters may be changed "
     "while the domain runs: Pacemaker calls reload-agent, and the guest goes on.\n\n"
     f"{ABSENT}",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from backstay.agents.domain_limits import NAMESPACE, PARAMETERS, Shape, Wanted, plan, record
 from backstay.agents.domain_state import RUNNING
-from backstay.agents.domain_world import glance, survey
+from backstay.agents.domain_world import glance, limits_trouble, survey
 from backstay.host import libvirt
 from backstay.host.emulator import uuid_of
 from backstay.ocf import codes
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 ASKING = 5.0  # seconds for one question to libvirt
 AGAIN = 60.0  # seconds until a monitor tries again to set what could not be set
-START_SHARE = 0.25  # of a start's time, at most, for networks and pools
+START_SHARE = 0.25  # of the time of a start or a migration, at most, for networks and pools
 
 
 # ---- limits
@@ -172,6 +172,15 @@ def with_limits(
 
 def before_start(context: Context[Any], world: World) -> None:
     """Start the networks and storage pools that the definition names, if the admin wants that."""
+    _start_resources(context, world, context.parameters.hypervisor, world.host)
+
+
+def before_departure(context: Context[Any], world: World, remote: str) -> None:
+    """Do the same at the target of a migration, whose libvirt is at `remote`."""
+    _start_resources(context, world, remote, context.migrate_target)
+
+
+def _start_resources(context: Context[Any], world: World, uri: str, host: str) -> None:
     if not context.parameters.start_resources:
         return
     from backstay.agents.domain_resources import start_needed
@@ -179,8 +188,8 @@ def before_start(context: Context[Any], world: World) -> None:
 
     definition = survey(world, context.deadline, definition_first=True).identity.definition
     if definition is not None:
-        resources = LibvirtResources(context.parameters.hypervisor)
-        start_needed(world, resources, definition.content, context.deadline.part(START_SHARE))
+        share = context.deadline.part(START_SHARE)
+        start_needed(world, LibvirtResources(uri), definition.content, share, host)
 
 
 def after_start(context: Context[Any], world: World, outcome: Outcome) -> Outcome:
@@ -188,7 +197,9 @@ def after_start(context: Context[Any], world: World, outcome: Outcome) -> Outcom
     if outcome.code != codes.SUCCESS:
         return outcome
     wanted = wanted_of(context)
-    if not wanted.empty:
+    if not wanted.empty or limits_trouble(
+        world
+    ):  # one of before the last stop, with limits that are not wanted now
         limit_and_remember(world, _limits_of(context), wanted, context.deadline.at_most(3 * ASKING))
     if not context.parameters.monitor_scripts:
         return outcome

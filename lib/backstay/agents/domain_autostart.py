@@ -7,16 +7,18 @@ elsewhere. So what is found at a probe is put right then, for the next boot. The
 
 from __future__ import annotations
 
+from backstay.agents.domain_container import is_container
 from backstay.host import libvirt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
+    from typing import Any, Protocol
 
     from backstay.agents.domain_state import Seen
     from backstay.host.clock import Deadline
     from backstay.host.libvirt import Answer
+    from backstay.ocf.context import Context
 
     class Boot(Protocol):
         """What this host starts when it boots (host.traps)."""
@@ -26,6 +28,19 @@ if TYPE_CHECKING:
 
 
 ASKING = 5.0  # seconds for libvirt to switch it off
+
+
+def for_the_next_boot(context: Context[Any], seen: Seen) -> None:
+    """Do that with libvirt of this host, if it is one that starts anything at boot."""
+    from backstay.host.libvirt import Libvirt
+    from backstay.host.traps import AUTOSTART, AUTOSTART_OF_CONTAINERS, Traps
+
+    given = context.parameters
+    container = is_container(given.hypervisor)
+    if container or given.hypervisor.partition("?")[0] == "qemu:///system":
+        place = AUTOSTART_OF_CONTAINERS if container else AUTOSTART
+        boot = Traps(Libvirt(given.hypervisor), autostart=place)
+        disarm(given.traps, seen, boot, context.deadline, context.warn)
 
 
 def disarm(mode: str, seen: Seen, boot: Boot, deadline: Deadline, warn: Callable[[str], None]) -> None:

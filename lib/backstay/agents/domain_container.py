@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SCHEME = "lxc:"
 # of virsh shutdown --mode that libvirt has for containers; 9.0 takes initctl also where nothing listens to it (seen)
 MODES = ("signal", "initctl")
-WITHOUT = ("snapshot", "backingfile", "limit_disk", "limit_cpu", "limit_memory", "limit_network")
+WITHOUT = ("snapshot", "backingfile", "stateless", "limit_disk", "limit_cpu", "limit_memory", "limit_network")
 BEGUN = 0.5  # seconds in which a controller that was begun just now can be seen
 
 

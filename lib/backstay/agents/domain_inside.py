@@ -10,16 +10,16 @@ What says nothing about the guest is never a failure: a libvirtd that does not a
 does not have or the guest has not started, a script that is not on this host. Only a script that ran and failed is one
 at once; what is silent in a guest that should speak is degraded, and failed after degraded_limit.
 
-QEMU's own run state is asked for through its socket while libvirtd is away. While libvirtd is there it holds that
-socket, and passing a command through it taints the domain; so then libvirt is asked for what it must ask the emulator
-for (the disks' errors), and says itself for how long the emulator has not answered. libvirt forgets a block job that
+While libvirtd is there it holds the emulator's socket, and passing a command through it taints the domain; so libvirt
+is asked for what it must ask the emulator for (the disks' errors), and says itself for how long the emulator has not
+answered. While it is away, the ordinary monitor asks the emulator (domain_silence). libvirt forgets a block job that
 failed, so one that stands still is all that can be seen of it.
 """
 
 from __future__ import annotations
 
 from backstay.agents.domain_state import AGES, LOOK, LOST, WELL, Condition, judged
-from backstay.agents.domain_world import lasted, scan
+from backstay.agents.domain_world import lasted
 from backstay.errors import BackstayError
 from backstay.host import libvirt
 from backstay.host.emulator import name_of, uuid_of
@@ -42,19 +42,8 @@ ASKING = 5.0  # seconds for one question to libvirt
 ANSWERING = (
     10.0  # seconds for the guest agent, of which libvirt needs five to give one up that does not synchronise
 )
-TALKING = 2.0  # seconds for a conversation with the emulator
 EVERY = 1.0  # seconds between two rounds of scripts while a start waits for them
 TOO_LATE = 1.0  # seconds; with less than that left no script is run
-QEMU_TROUBLE = {
-    "io-error": "paused by an I/O error",
-    "watchdog": "paused by its watchdog",
-    "guest-panicked": "stopped by a panic of the guest",
-    "internal-error": "stopped by an internal error of QEMU",
-    "shutdown": "powered off",
-    "paused": "paused",
-    "prelaunch": "paused, and was never let run",
-    "suspended": "suspended by itself",
-}
 
 
 class Tools:
@@ -150,11 +139,9 @@ def worst(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def in_libvirt(world: World, seen: Seen, tools: Tools, deadline: Deadline) -> list[Condition]:
-    """Look into libvirt; when it cannot be asked, into the emulator itself."""
+    """Look into libvirt."""
     process = seen.emulators[0]
     answer = tools.inside(_uuid(seen), deadline.at_most(ASKING).left())
-    if answer.kind == libvirt.REFUSED:
-        return [_by_socket(world, seen, deadline)]
     found = of_libvirt(seen, answer, tools.written_pid(seen.identity.name or name_of(process.arguments)))
     if answer.kind == libvirt.KNOWN:
         name = f"domain-{world.instance}.jobs"
@@ -217,20 +204,6 @@ def of_jobs(seen: Seen, jobs: Sequence[tuple[str, str, int, int]], before: str) 
 
 def _told(jobs: Sequence[tuple[str, str, int, int]]) -> str:
     return "\n".join(f"{disk} {kind} {at} {end}" for disk, kind, at, end in jobs)
-
-
-def _by_socket(world: World, seen: Seen, deadline: Deadline) -> Condition:
-    living = scan(world, seen.identity, deadline).emulators  # with its arguments, which name the socket
-    monitor = world.monitor(living[0]) if living else None
-    if monitor is None:
-        return Condition(WELL)
-    try:
-        status = monitor.status(deadline.at_most(TALKING).left())
-    except BackstayError:
-        return Condition(WELL, "", f"{seen.where} runs; neither libvirt nor its emulator could be asked how")
-    if status in QEMU_TROUBLE:
-        return Condition(LOOK, "", f"{seen.where} is {QEMU_TROUBLE[status]}, and libvirtd does not run")
-    return Condition(WELL, "", f"{seen.where} runs ({status} for its emulator; libvirtd does not run)")
 
 
 # ---- level 20

@@ -35,7 +35,7 @@ from backstay.ocf.outcome import Outcome, done, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Protocol
 
     from backstay.agents.domain_migration_way import Way
@@ -56,7 +56,9 @@ if TYPE_CHECKING:
 
         def here(self, uuid: str, timeout: float) -> Standing: ...
         def there(self, uuid: str, name: str, timeout: float) -> Standing: ...
-        def begin(self, uuid: str, flags: Sequence[str], settings: Mapping[str, int | str]) -> Running: ...
+        def begin(
+            self, uuid: str, flags: Sequence[str], settings: Mapping[str, int | str | list[str]]
+        ) -> Running: ...
         def limit_downtime(self, uuid: str, milliseconds: int, timeout: float) -> Answer: ...
         def switch(self, uuid: str, timeout: float) -> Answer: ...
         def remove(self, uuid: str, timeout: float) -> Answer: ...
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
         def needs(self, uuid: str, timeout: float) -> Needs: ...
         def offer(self, needs: Needs, timeout: float) -> Offer: ...
         def storage(self, needs: Needs, timeout: float) -> Offer: ...
+        def around(self, needs: Needs, target: str, timeout: float) -> Offer: ...
 
 
 RESERVE = 0.25  # part of the budget that is kept for cancelling and looking
@@ -80,15 +83,24 @@ DEPARTURE = 30.0
 
 
 def migrate_to(
-    world: World, migrations: Migrations, preflight: Preflight, deadline: Deadline, target: str, way: Way
+    world: World,
+    migrations: Migrations,
+    preflight: Preflight,
+    deadline: Deadline,
+    target: str,
+    way: Way,
+    prepare: Callable[[], None],
 ) -> Outcome:
-    """Move the domain to the host `target`; 0 only when no emulator of it is left here."""
+    """Move the domain to the host `target`; 0 only when no emulator of it is left here.
+
+    `prepare` starts at the target what the domain needs, once nothing here or there is in the way.
+    """
     seen = survey(world, deadline)
     if len(seen.emulators) != 1:
         return failed(f"{seen.where} cannot be migrated: {seen.trouble or f'it is {seen.truth} here'}")
     if is_stopped(seen.emulators[0]):
         world.emulators.signal(seen.emulators[0], GO_ON)  # else it would block libvirt's job
-    return Moving(world, migrations, preflight, seen, deadline, target, way).run()
+    return Moving(world, migrations, preflight, seen, deadline, target, way, prepare).run()
 
 
 class Moving:
@@ -103,6 +115,7 @@ class Moving:
         deadline: Deadline,
         target: str,
         way: Way,
+        prepare: Callable[[], None],
     ) -> None:
         self.world = world
         self.migrations = migrations
@@ -111,6 +124,7 @@ class Moving:
         self.deadline = deadline
         self.target = target
         self.way = way
+        self.prepare = prepare
         self.uuid = uuid_of(seen.emulators[0].arguments)
         self.reserve = min(max(deadline.left() * RESERVE, LEAST), MOST)
         now = world.monotonic()
@@ -153,11 +167,13 @@ class Moving:
             what, why = (REFUSE, f"{why} and cannot be removed") if answer.active else (GO, "")
         if what == REFUSE:
             return why
+        self.prepare()
         needs = self.preflight.needs(self.uuid, self.deadline.at_most(ASKING).left())
         offers: list[Offer] = []
         if not needs.trouble:
             offers.append(self.preflight.offer(needs, self.deadline.part(PREFLIGHT).left()))
             offers.append(self.preflight.storage(needs, self.deadline.at_most(GLANCE).left()))
+            offers.append(self.preflight.around(needs, self.target, self.deadline.at_most(GLANCE).left()))
         refusal, warnings = judge(needs, offers, self.target)
         for warning in warnings:
             self.world.warn(f"{self.seen.where} migrates to {self.target} all the same: {warning}")

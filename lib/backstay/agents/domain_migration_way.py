@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Protocol
 
+    Setting = int | str | list[str]
+
     class Given(Protocol):
         """The parameters of the domain that say how it migrates."""
 
@@ -49,13 +51,48 @@ FLAGS = {
     "--abort-on-error": "ABORT_ON_ERROR",
     "--parallel": "PARALLEL",
     "--tls": "TLS",
+    "--persistent": "PERSIST_DEST",
     "--undefinesource": "UNDEFINE_SOURCE",
     "--copy-storage-all": "NON_SHARED_DISK",
+    "--copy-storage-inc": "NON_SHARED_INC",
 }
 # options with a value, to the keys of virDomainMigrateToURI3
-SETTINGS = {"--migrateuri": "migrate_uri", "--listen-address": "listen_address", "--bandwidth": "bandwidth"}
+SETTINGS = {
+    "--migrateuri": "migrate_uri",
+    "--listen-address": "listen_address",
+    "--bandwidth": "bandwidth",
+    "--migrate-disks": "migrate_disks",
+}
 NUMBERS = ("bandwidth",)
+LISTS = ("migrate_disks",)
+IDLE = ("--verbose",)  # what is said on a terminal: there is none
+NO_VALUE = (*FLAGS, *IDLE)
+TRANSPORTS = ("", "ssh", "tls", "tcp", "libssh", "libssh2")  # of libvirt; "unix" leads to no other host
 TARGET = "%n"  # stands for the name of the target in a URI
+
+
+def complaint(parameter: str, given: str) -> str:
+    """Say what is wrong with the value of one of the parameters; empty when nothing is."""
+    right, must = True, ""
+    if parameter == "migration_transport":
+        right, must = given in TRANSPORTS, f"must be empty or one of {', '.join(TRANSPORTS[1:])}"
+    elif parameter == "migration_user":
+        right, must = given[0].isalpha() and _is_name(given), "must be the name of a user"
+    elif parameter in ("remoteuri", "migrateuri"):
+        right, must = (
+            "://" in given and TARGET in given,
+            "must be a URI with %n in the place of the other host",
+        )
+    elif parameter == "migration_network_suffix":
+        right, must = _is_name(given), "must be a part of a host's name, such as -mig"
+    elif strange := [_written(one) for one in _options(given) if not _means(*one)]:
+        known = " ".join((*NO_VALUE, *(f"{name}=..." for name in SETTINGS)))
+        right, must = False, f"must be made of {known}, without {' '.join(strange)}"
+    return "" if right else must
+
+
+def _is_name(given: str) -> bool:
+    return given.isascii() and all(letter.isalnum() or letter in "-_." for letter in given)
 
 
 class Way:
@@ -70,7 +107,7 @@ class Way:
         self,
         remote: str,
         flags: tuple[str, ...] = ALWAYS,
-        settings: dict[str, int | str] | None = None,
+        settings: dict[str, Setting] | None = None,
         downtime: int = 0,
     ) -> None:
         self.remote = remote
@@ -115,28 +152,46 @@ def beside(target: str, suffix: str) -> str:
     return f"{host}{suffix}{dot}{domain}"
 
 
-def options(given: str) -> tuple[tuple[str, ...], dict[str, int | str]]:
-    """Turn migrate_options into flags and settings for libvirt; raises ValueError with a complaint."""
+def options(given: str) -> tuple[tuple[str, ...], dict[str, Setting]]:
+    """Turn migrate_options into flags and settings for libvirt; what is not understood is left out."""
     flags, settings = list(ALWAYS), {}
-    words = given.replace("=", " ").split() if given else []
-    while words:
-        word = words.pop(0)
-        if word in FLAGS:
-            flags.append(FLAGS[word])
-        elif word in SETTINGS and words:
-            settings[SETTINGS[word]] = _setting(SETTINGS[word], words.pop(0))
-        else:
-            known = " ".join((*FLAGS, *(f"{name}=..." for name in SETTINGS)))
-            raise ValueError(f"must be made of {known}")
+    for option, value in _options(given):
+        if option in FLAGS:
+            flags.append(FLAGS[option])
+        elif option in SETTINGS:
+            settings[SETTINGS[option]] = _value(SETTINGS[option], value)
     return tuple(dict.fromkeys(flags)), settings
 
 
-def _setting(key: str, value: str) -> int | str:
-    if key not in NUMBERS:
-        return value
-    if not value.isdecimal():
-        raise ValueError(f"must have a whole number for {key}")
-    return int(value)
+def _value(key: str, given: str) -> Setting:
+    if key in LISTS:
+        return given.split(",")
+    return int(given) if key in NUMBERS else given
+
+
+def understood(given: str) -> str:
+    """Give migrate_options without what is not understood."""
+    return " ".join(_written(one) for one in _options(given) if _means(*one))
+
+
+def _options(given: str) -> Iterator[tuple[str, str]]:
+    """Take migrate_options apart: each option with its value, which follows "=" or a blank."""
+    words = given.split()
+    while words:
+        option, equals, value = words.pop(0).partition("=")
+        if not equals and option not in NO_VALUE and words and not words[0].startswith("-"):
+            value = words.pop(0)
+        yield option, value
+
+
+def _means(option: str, value: str) -> bool:
+    if option in SETTINGS:
+        return value.isdecimal() and value.isascii() if SETTINGS[option] in NUMBERS else bool(value)
+    return option in NO_VALUE and not value
+
+
+def _written(one: tuple[str, str]) -> str:
+    return "=".join(one) if one[1] else one[0]
 
 
 def _wanted(given: Given) -> Iterator[str]:
@@ -152,8 +207,8 @@ def _excluded(flag: str, chosen: tuple[str, ...]) -> bool:
     return flag == "POSTCOPY" and ("TUNNELLED" in chosen or "PARALLEL" in chosen)
 
 
-def _settings(given: Given, target: str) -> dict[str, int | str]:
-    settings: dict[str, int | str] = {}
+def _settings(given: Given, target: str) -> dict[str, Setting]:
+    settings: dict[str, Setting] = {}
     if given.migrateuri:
         settings["migrate_uri"] = given.migrateuri
     elif given.migration_network_suffix or given.migrateport:
@@ -172,10 +227,7 @@ def contradiction(given: Given) -> str:
 
 
 def _contradictions(given: Given) -> Iterator[str]:
-    try:
-        flags, settings = options(given.migrate_options)
-    except ValueError:
-        return  # that is the parameter's own complaint
+    flags, settings = options(given.migrate_options)
     address = [
         name for name in ("migrateuri", "migration_network_suffix", "migrateport") if getattr(given, name)
     ]
@@ -197,7 +249,7 @@ def _contradictions(given: Given) -> Iterator[str]:
 
 
 def _through_the_tunnel(
-    flags: tuple[str, ...], settings: dict[str, int | str], address: list[str]
+    flags: tuple[str, ...], settings: dict[str, Setting], address: list[str]
 ) -> Iterator[str]:
     if address or "migrate_uri" in settings:
         name = address[0] if address else "--migrateuri"

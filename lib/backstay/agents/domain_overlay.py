@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`backingfile` and `stateless`: a disk that is a layer over a file that is never written.
 
-Decides whether a layer is made. It is CONFIG with .qcow2 for its ending, as with ocf:heartbeat:VirtualDomain, and the
-definition must name it as a disk. A file there that is no layer over the backing file is somebody's disk, and is
+Decides whether a layer is made. It is CONFIG with .qcow2 for its ending, and the definition must name it as a disk.
+ocf:heartbeat:VirtualDomain takes all from the first dot on for the ending (`${config%%.*}`); where the definition names
+that one, it is meant. A file there that is no layer over the backing file is somebody's disk, and is
 never replaced. With stateless=true each start makes a new layer, which is what the admin asked for: what the guest
 wrote since the last start is thrown away.
 """
@@ -13,6 +14,7 @@ from backstay.errors import BackstayError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Protocol
 
     from backstay.agents.domain_features import Features
@@ -31,10 +33,11 @@ LOOKING = 5.0  # seconds for one question to qemu-img
 KEEP, MAKE, REFUSE = "keep", "make", "refuse"
 
 
-def layer_of(config: str) -> str:
-    """Give the path of the layer: the config's, with .qcow2 for its ending."""
+def layer_of(config: str, disks: Sequence[str] = ()) -> str:
+    """Give the path of the layer: VirtualDomain's where only that is a disk of the definition."""
     directory, _, name = config.rpartition("/")
-    return f"{directory}/{name.rpartition('.')[0] or name}.qcow2"
+    ours, theirs = f"{directory}/{name.rpartition('.')[0] or name}.qcow2", f"{config.partition('.')[0]}.qcow2"
+    return theirs if theirs in disks and ours not in disks else ours
 
 
 def verdict(stateless: bool, backing: str, is_disk: bool, there: Image | None) -> tuple[str, str]:
@@ -62,7 +65,7 @@ class Overlay:
 
     def prepare(self, features: Features, where: str, deadline: Deadline) -> str:
         """Make the layer if a start needs a new one; gives the sentence that says why the domain must not start."""
-        path = layer_of(self.world.config)
+        path = layer_of(self.world.config, features.disks)
         try:
             there = self.images.look(path, self._patience(deadline))
             what, why = verdict(self.stateless, self.backing, path in features.disks, there)

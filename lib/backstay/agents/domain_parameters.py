@@ -9,10 +9,9 @@ from __future__ import annotations
 from backstay.agents.domain_definition import normal_uuid
 from backstay.ocf.parameters import Parameters, boolean, choice, integer, path, seconds, text
 
-HYPERVISORS = ("qemu:///system", "qemu:///session", "lxc:///system")
+KVM = "qemu:///system"
 NO_COMPRESSION = "none"
 COMPRESSIONS = (NO_COMPRESSION, "xbzrle", "mt")
-TRANSPORTS = ("", "ssh", "tls", "tcp", "libssh2", "unix")
 
 
 def _uuid_complaint(given: str) -> str:
@@ -24,13 +23,25 @@ def _uuid_complaint(given: str) -> str:
 
 
 def _hypervisor_complaint(given: str) -> str:
-    if given.partition("?")[0] in HYPERVISORS:
+    if given == KVM:
         return ""
-    return f"must be one of {', '.join(HYPERVISORS)}: what proves that a domain runs is looked for on the host itself"
+    from backstay.agents.domain_hypervisor import complaint
+
+    return complaint(given)
 
 
-def _transport_complaint(given: str) -> str:
-    return "" if given in TRANSPORTS else f"must be empty or one of {', '.join(TRANSPORTS[1:])}"
+def _hypervisor(given: str) -> str:
+    if given == KVM:
+        return KVM
+    from backstay.agents.domain_hypervisor import meaning
+
+    return meaning(given)
+
+
+def _nearest(refused: str) -> str:
+    from backstay.agents.domain_hypervisor import nearest
+
+    return nearest(refused)
 
 
 def _shutdown_complaint(given: str) -> str:
@@ -49,32 +60,16 @@ def _limit_complaint(kind: str, given: str) -> str:
     return complaint(kind, given)
 
 
-def _options_complaint(given: str) -> str:
-    from backstay.agents.domain_migration_way import options
+def _migration_complaint(parameter: str, given: str) -> str:
+    from backstay.agents.domain_migration_way import complaint
 
-    try:
-        options(given)
-    except ValueError as complaint:
-        return str(complaint)
-    return ""
+    return complaint(parameter, given)
 
 
-def _user_complaint(given: str) -> str:
-    good = (
-        given[0].isalpha()
-        and all(letter.isalnum() or letter in "-_." for letter in given)
-        and given.isascii()
-    )
-    return "" if good else "must be the name of a user"
+def _understood(options: str) -> str:
+    from backstay.agents.domain_migration_way import understood
 
-
-def _remote_complaint(given: str) -> str:
-    return "" if "://" in given and "%n" in given else "must be a URI with %n in the place of the other host"
-
-
-def _suffix_complaint(given: str) -> str:
-    good = given.isascii() and all(letter.isalnum() or letter in "-_." for letter in given)
-    return "" if good else "must be a part of a host's name, such as -mig"
+    return understood(options)
 
 
 class DomainParameters(Parameters):
@@ -99,15 +94,20 @@ class DomainParameters(Parameters):
     hypervisor = text(
         "libvirt connection URI",
         check=_hypervisor_complaint,
-        default="qemu:///system",
+        meaning=_hypervisor,
+        otherwise=_nearest,
+        default=KVM,
         longdesc="The libvirt on this host that runs the domain: qemu:///system, qemu:///session, or lxc:///system for "
-        "containers (Debian: libvirt-daemon-driver-lxc). A container runs as long as a process is in its control "
-        "group, also without libvirtd and without libvirt_lxc, its controller. It is asked to end by the "
-        "shutdown_modes signal (SIGTERM to its init) and initctl, by both when neither is named. "
-        "libvirt migrates no container: leave allow-migrate unset. snapshot, backingfile, limit_disk, limit_cpu, "
-        "limit_memory, limit_network and guard=lock do not go with one; check level 10 sees no more than level 0, and "
-        "each monitor asks libvirt. Others are refused: a Xen guest is no process of the host, so libvirt's word "
-        "alone would have to prove its absence, and a probe while libvirtd is down could not be answered.",
+        "containers (Debian: libvirt-daemon-driver-lxc); qemu+unix:///system, with the usual ?socket= or without, and "
+        "lxc:/// mean the same. A container runs as long as a process is in its control group, also without libvirtd "
+        "and without libvirt_lxc, its controller. It is asked to end by the shutdown_modes signal (SIGTERM to its "
+        "init) and initctl, by both when neither is named. "
+        "libvirt migrates no container: leave allow-migrate unset. snapshot, backingfile, stateless, limit_disk, "
+        "limit_cpu, limit_memory, limit_network and guard=lock do not go with one; check level 10 sees no more than "
+        "level 0, and each monitor asks libvirt. Others are refused: a Xen guest is no process of the host, so only "
+        "libvirt's word would prove its absence, and a probe while libvirtd is down could not be answered. A probe "
+        "with such a value says what it sees; where a guest of that hypervisor could run unseen it answers 2, so that "
+        "Pacemaker neither starts nor stops it.",
     )
     # ---- definition: copies of it, what starts the guest behind the cluster's back
 
@@ -142,13 +142,13 @@ class DomainParameters(Parameters):
     )
     backingfile = path(
         "disk image under a throw-away layer",
-        longdesc="The guest's disk is a qcow2 layer over this file, which is never written. The layer is config with "
-        ".qcow2 for its ending, and config names it as a disk. It is made at a start when it is missing. A file "
-        "there that is no layer over backingfile is never replaced: the start fails. Needs qemu-img.",
+        longdesc="The guest's disk is a qcow2 layer over this file, which is never written: config with .qcow2 for its "
+        "ending (or for all from its first dot on, as with ocf:heartbeat:VirtualDomain), a disk of the definition, "
+        "made at a start when it is missing. Any other file there is never replaced: the start fails. Needs qemu-img.",
     )
     stateless = boolean(
         "a new layer over backingfile at each start",
-        longdesc="With backingfile: what the guest wrote is thrown away at its next start.",
+        longdesc="Only with backingfile: what the guest wrote is thrown away at its next start.",
     )
 
     # ---- start: the guard against a second copy
@@ -235,22 +235,22 @@ class DomainParameters(Parameters):
     # ---- migration
     migration_transport = text(
         "transport to libvirt on the other host",
-        check=_transport_complaint,
+        check=lambda given: _migration_complaint("migration_transport", given),
         reloadable=True,
         longdesc="How libvirt on one host reaches libvirt on another one for a live migration: empty or tls "
         "(certificates), ssh (root's keys), tcp (nobody is asked who he is and everybody can read along: for a lab, "
-        "or a network that nobody else can enter). The guest's memory goes from emulator to emulator beside it, "
-        "unencrypted unless migrate_options has --tls. Backstay's how-to-migrate shows how to set up each of them.",
+        "or a network that nobody else can enter), libssh or libssh2. The guest's memory goes from emulator to "
+        "emulator beside it, unencrypted unless migrate_options has --tls. Backstay's how-to-migrate shows how.",
     )
     migration_user = text(
         "user on the other host",
-        check=_user_complaint,
+        check=lambda given: _migration_complaint("migration_user", given),
         reloadable=True,
         longdesc="The user that libvirt logs in as on the other host, with the transport ssh; root by default.",
     )
     remoteuri = text(
         "libvirt connection URI of the other host",
-        check=_remote_complaint,
+        check=lambda given: _migration_complaint("remoteuri", given),
         reloadable=True,
         longdesc="Where libvirt on the other host is, with %n in the place of the name that the cluster has for it: "
         "qemu+tls://%n.example.org/system. It replaces what hypervisor, migration_transport and migration_user "
@@ -258,7 +258,7 @@ class DomainParameters(Parameters):
     )
     migrateuri = text(
         "where the guest's memory is sent",
-        check=_remote_complaint,
+        check=lambda given: _migration_complaint("migrateuri", given),
         reloadable=True,
         longdesc="The address that the emulator on the other host listens at, with %n in the place of the name that "
         "the cluster has for it: tcp://%n-10g. By default libvirt there names its own host. It replaces what "
@@ -266,10 +266,10 @@ class DomainParameters(Parameters):
     )
     migration_network_suffix = text(
         "what the other host's name ends with in the migration network",
-        check=_suffix_complaint,
+        check=lambda given: _migration_complaint("migration_network_suffix", given),
         reloadable=True,
-        longdesc="Sends the guest's memory through another network: the suffix is added to the name of the other "
-        "host, before its first dot. With -mig, n2.example.org is reached as n2-mig.example.org.",
+        longdesc="Sends the guest's memory through another network: with -mig to n2-mig.example.org for the host "
+        "n2.example.org. libvirt there is reached by the host's own name all the same; remoteuri changes that.",
     )
     migrateport = integer(
         "port that the guest's memory is sent to",
@@ -321,12 +321,14 @@ class DomainParameters(Parameters):
     )
     migrate_options = text(
         "further options for live migration",
-        check=_options_complaint,
+        check=lambda given: _migration_complaint("migrate_options", given),
+        otherwise=_understood,
         reloadable=True,
         longdesc="Options of virsh migrate: --unsafe, --auto-converge, --compressed, --postcopy, --tunnelled, "
-        "--abort-on-error, --parallel, --tls, --undefinesource, --copy-storage-all, --bandwidth=MIBPS, "
-        "--migrateuri=URI, --listen-address=ADDRESS. Migration is always live and peer to peer. Where an option "
-        "says something else than a parameter, the option wins, and validate-all names the contradiction.",
+        "--abort-on-error, --parallel, --tls, --persistent, --undefinesource, --copy-storage-all, "
+        "--copy-storage-inc, --migrate-disks=DISK,DISK, --bandwidth=MIBPS, --migrateuri=URI, --listen-address=ADDRESS. "
+        "Migration is always live and peer to peer. Where an option says something else than a parameter, it wins, and "
+        "validate-all names that, and what is not understood, as does the log; the rest is used.",
     )
 
     # ---- limits: live throttles of a noisy guest
@@ -355,7 +357,7 @@ class DomainParameters(Parameters):
         maximum=262144,
         reloadable=True,
         longdesc="Relative to other guests: twice the number is twice the time. A guest has 1024 on hosts with cgroup "
-        "v1 and 100 with v2, where 10000 is the most. Needs libvirt's cgroup controller cpu.",
+        "v1 and 100 with v2, where 10000 is the most. For containers too. Needs libvirt's cgroup controller cpu.",
     )
     limit_memory = text(
         "memory that the guest is asked to make do with (balloon)",
@@ -378,9 +380,9 @@ class DomainParameters(Parameters):
     start_resources = boolean(
         "start libvirt networks and storage pools that the domain needs",
         reloadable=True,
-        longdesc="Before the domain starts, the networks of its interfaces and the pools of its volumes are started if "
-        "libvirt knows them and they are not active. This takes at most a quarter of the start's time; what cannot be "
-        "started is said in the log, and libvirt says whether the domain can do without it.",
+        longdesc="Before the domain starts, and at the target before it migrates, the networks of its interfaces and "
+        "the pools of its volumes are started where they are not active (a pool that is, is refreshed), in a quarter "
+        "of the action's time at most. What fails is said in the log, and libvirt says whether it can be done without.",
     )
 
     def contradiction(self) -> str:
@@ -388,13 +390,6 @@ class DomainParameters(Parameters):
 
         A start and a stop have an answer: with force_stop nothing is saved, and a start writes its generation still.
         """
-        from backstay.agents import domain_container
-
-        if domain_container.is_container(self.hypervisor):
-            return domain_container.contradiction(self)
-        for name in ("force_stop", "stateless"):
-            if self.snapshot and getattr(self, name):
-                return f"snapshot and {name} contradict each other: leave one of them out"
-        from backstay.agents.domain_migration_way import contradiction
+        from backstay.agents.domain_contradictions import contradiction
 
         return contradiction(self)

@@ -18,7 +18,9 @@ from backstay.host.libvirt_preflight import (
     DISK,
     EMULATOR,
     INACTIVE,
+    LOCK,
     MISFIT,
+    MOUNT,
     NETWORK,
     POOL,
     UNKNOWN,
@@ -59,6 +61,17 @@ FACTS = {
     (POOL, ABSENT): (True, "{target} has no storage pool {name}"),
     (POOL, INACTIVE): (True, "the storage pool {name} is not active on {target}: virsh pool-start {name}"),
     (POOL, UNKNOWN): (False, "whether {target} has the storage pool {name} is not known ({text})"),
+    (MOUNT, ABSENT): (
+        True,
+        "{target} has not mounted {text}, where its disk {name} lies: what has that name there is no part of it",
+    ),
+    (MOUNT, UNKNOWN): (False, "whether its disk {name} is the same one on {target} is not known ({text})"),
+    (LOCK, MISFIT): (
+        True,
+        "the lock managers of libvirt differ ({text}), and no lock goes from one to another: set lock_manager in "
+        "qemu.conf of {target} and restart libvirtd",
+    ),
+    (LOCK, UNKNOWN): (False, "whether libvirt on {target} has its lock manager is not known ({text})"),
     (DISK, UNKNOWN): (False, "the disk {name} is not listed on {target} ({text})"),
 }
 
@@ -155,6 +168,8 @@ def _of(fact: Fact, target: str, needs: Needs) -> tuple[bool, str]:
     refuses, sentence = FACTS.get((fact.kind, fact.word), (False, ""))
     if fact.kind == CPU and not needs.checked:
         refuses = False  # libvirt there will not insist on it either
+    if fact.kind == LOCK and not needs.insists:
+        refuses = False  # it would be stopped, and started there without a lock
     return refuses, sentence.format(target=target, name=fact.name, text=fact.text)
 
 

@@ -37,16 +37,18 @@ def needed(definition: bytes) -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys(pair for pair in found if pair[1]))
 
 
-def start_needed(world: World, resources: Resources, definition: bytes, deadline: Deadline) -> None:
-    """Start what the definition names and what is not active, one after the other, until the deadline."""
+def start_needed(
+    world: World, resources: Resources, definition: bytes, deadline: Deadline, host: str
+) -> None:
+    """Start what the definition names and what is not active on that host, one after the other, until the deadline."""
     wanted: Sequence[tuple[str, str]] = needed(definition)
     for place, (kind, name) in enumerate(wanted):
         if deadline.expired:
             left = ", ".join(f"{kind} {name}" for kind, name in wanted[place:])
-            world.warn(f"there was no time to look at {left} on {world.host}")
+            world.warn(f"there was no time to look at {left} on {host}")
             return
         said = resources.start(kind, name, deadline.left() / (len(wanted) - place))
         if said == "started":
-            world.note(f"the {kind} {name} was started on {world.host}")
+            world.note(f"the {kind} {name} was started on {host}")
         elif said != "active":
-            world.warn(f"the {kind} {name} could not be started on {world.host}: {said}")
+            world.warn(f"the {kind} {name} could not be started on {host}: {said}")

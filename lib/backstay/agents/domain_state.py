@@ -14,7 +14,8 @@ is bounded, or a guest that died unseen would never be replaced.
 from __future__ import annotations
 
 from backstay.host import libvirt
-from backstay.host.emulator import INIT, is_stopped, lacks, name_of, uuid_of
+from backstay.host.emulator import INIT, is_frozen, is_stopped, lacks, name_of, uuid_of
+from backstay.ocf import codes
 from backstay.ocf.outcome import Outcome, degraded, failed, running, stopped
 
 TYPE_CHECKING = False
@@ -260,10 +261,14 @@ def _ending(doubtful: Sequence[Process]) -> str:
     return f"an emulator is ending here (pid {pids}), may hold its disks, and shows no more whose it is"
 
 
-def probe(seen: Seen) -> Outcome:
-    """Answer a probe: the processes decide alone, trouble with libvirtd cannot change the answer."""
+def probe(seen: Seen, unseen: str = "") -> Outcome:
+    """Answer a probe: the processes decide alone, trouble with libvirtd cannot change the answer.
+
+    `unseen` is World's: what cannot be seen is left alone (domain_hypervisor).
+    """
     if seen.truth == UNKNOWN:
-        return failed(f"whether {seen.where} runs is unknown: {seen.trouble}")
+        code = codes.ARGUMENTS if unseen else codes.GENERIC
+        return failed(f"whether {seen.where} runs is unknown: {seen.trouble}", code)
     if seen.truth == STOPPED:
         return stopped(f"{seen.where} does not run: no emulator has its UUID")
     return running(f"{seen.where} runs")
@@ -313,6 +318,8 @@ def condition(seen: Seen, answer: Answer) -> Condition:
     if lacking:
         said = f"{seen.where} runs without libvirt's process for it (libvirt_lxc): libvirt cannot manage it any more"
         return Condition(LOOK, "", f"{said}; a stop through the cluster ends it")
+    if is_frozen(seen.emulators[0]) and answer.state != "paused":  # who says paused may say why
+        return Condition(LOOK, "", f"{seen.where} is frozen by its control group; virsh resume lets it go on")
     if not answer.answered:
         return _as_libvirt_wrote(seen, answer)
     if answer.kind == libvirt.ABSENT:
@@ -323,9 +330,17 @@ def condition(seen: Seen, answer: Answer) -> Condition:
 
 
 def _as_libvirt_wrote(seen: Seen, answer: Answer) -> Condition:
-    """Take libvirt's last written word for how the guest is, while libvirt says nothing new; that fails nothing."""
+    """Take libvirt's last written word for how the guest is, while libvirt says nothing new; that fails nothing.
+
+    That it runs is an old word; it counts only where the guest's processors were seen to run.
+    """
     silence = f"libvirt was not asked with success ({answer.kind})"
     if STATES.get(answer.state, WELL) == WELL and answer.state != "paused":
+        if answer.still:
+            seconds = f"for {answer.still:.0f} s none of its processors has run"
+            return Condition(
+                LOOK, "", f"whether {seen.where} is paused is not known: {seconds}, and {silence}"
+            )
         return Condition(WELL, "", f"{seen.where} runs; {silence}")
     how = f"{answer.state} ({answer.reason})" if answer.reason else answer.state
     return Condition(LOOK, "", f"{seen.where} was {how} when libvirt last wrote of it; {silence}")
@@ -336,10 +351,12 @@ def _as_libvirt_says(seen: Seen, answer: Answer) -> Condition:
     if answer.state == "paused":
         verdict = PAUSED.get(answer.reason, LOOK)
     if verdict == WELL:
-        return Condition(WELL)
+        return Condition(
+            WELL, "", "" if answer.by == libvirt.LIBVIRT else f"{seen.where} runs for {answer.by}"
+        )
     said = f"{answer.state} ({answer.reason})" if answer.reason else answer.state
     advice = ADVICE.get(answer.reason) if answer.state == "paused" else ADVICE.get(answer.state)
-    sentence = f"{seen.where} is {said} for libvirt" + (f"; {advice}" if advice else "")
+    sentence = f"{seen.where} is {said} for {answer.by}" + (f"; {advice}" if advice else "")
     return Condition(verdict, f"{answer.state}-{answer.reason}".replace(" ", "-"), sentence)
 
 

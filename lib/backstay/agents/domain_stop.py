@@ -128,11 +128,17 @@ def stop(
     if seen.truth == UNKNOWN:
         return failed(f"{seen.where} cannot be stopped: {seen.trouble}")
     if seen.truth == STOPPED:
-        world.records.forget(world.instance)
+        forget(world)
         return done(f"{seen.where} does not run")
     # known by its record, it is seen gone even while another emulator ends that shows no more whose it is
     remember(world, seen, uuid_of(seen.emulators[0].arguments) or seen.identity.uuid, seen.identity.name)
     return Stopping(world, seen, deadline, modes, save).run(force)
+
+
+def forget(world: World) -> None:
+    """Forget who ran; not where that alone proves the absence, which the stop after a start that fails asks for too."""
+    if not world.unseen:
+        world.records.forget(world.instance)
 
 
 class Stopping:
@@ -247,7 +253,7 @@ class Stopping:
         return Seen(self.seen.identity, emulators, host=self.seen.host)
 
     def _gone(self) -> Outcome:
-        self.world.records.forget(self.world.instance)
+        forget(self.world)
         took = self.world.monotonic() - self.began
         how = f" ({', '.join(self.tried)})" if self.tried else ""
         return done(f"{self.seen.where} was stopped in {took:.1f} s{how}")

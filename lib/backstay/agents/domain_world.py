@@ -8,7 +8,7 @@ anything else takes a scan. Touches the host through the protocols only.
 from __future__ import annotations
 
 from backstay.agents.domain_definition import parse
-from backstay.agents.domain_state import UNKNOWN, Identity, Seen, identify, sort
+from backstay.agents.domain_state import STOPPED, UNKNOWN, Identity, Seen, identify, sort
 from backstay.errors import BackstayError
 from backstay.host.emulator import INIT, lacks
 from backstay.host.proc import Process
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from backstay.host.clock import Deadline
     from backstay.host.elsewhere import Sighting
     from backstay.host.libvirt import Answer
+    from backstay.host.vcpus import Look
 
     class Emulators(Protocol):
         """The emulators of this host (host.emulator)."""
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         """The control socket of one emulator (host.qmp)."""
 
         def status(self, timeout: float) -> str: ...
+        def run_state(self, timeout: float) -> tuple[str, str]: ...
         def power_down(self, timeout: float) -> None: ...
         def quit(self, timeout: float) -> None: ...
 
@@ -97,12 +99,15 @@ class World:
     """A host as one call of the agent sees it.
 
     `libvirt_at` gives the libvirt behind a URI, `copies` (which a healthy monitor never loads) those of this host,
-    `monotonic` gives seconds and `pause` waits for some.
+    `watch` looks at the processors of the guest of a process (None where there are none, as in a container), `unseen`
+    says why the domain may run here without a process to be seen (domain_hypervisor; mostly empty),
+    `answered` is told when libvirt answered a monitor, `monotonic` gives seconds and `pause` waits for some.
     """
 
     __slots__ = (
-        "config", "copies", "elsewhere", "emulators", "host", "instance", "libvirt", "libvirt_at", "memory",
-        "monitor", "monotonic", "note", "pause", "read", "records", "says_running", "uuid", "warn", "written",
+        "answered", "config", "copies", "elsewhere", "emulators", "host", "instance", "libvirt", "libvirt_at", "memory",
+        "monitor", "monotonic", "note", "pause", "read", "records", "says_running", "unseen", "uuid", "warn",
+        "watch", "writer", "written",
     )  # fmt: skip
 
     def __init__(
@@ -122,11 +127,15 @@ class World:
         copies: Callable[[], Copies],
         read: Callable[[str, float], bytes],
         says_running: Callable[[str, int], bool],
+        writer: Callable[[], tuple[int, int]],
         written: Callable[[str, int], tuple[str, str]],
+        watch: Callable[[int], Look] | None,
         pause: Callable[[float], None],
         monotonic: Callable[[], float],
         warn: Callable[[str], None],
         note: Callable[[str], None],
+        answered: Callable[[], None] = lambda: None,
+        unseen: str = "",
     ) -> None:
         self.instance = instance
         self.host = host
@@ -142,7 +151,11 @@ class World:
         self.copies = copies
         self.read = read
         self.says_running = says_running
+        self.answered = answered
+        self.unseen = unseen
+        self.writer = writer
         self.written = written
+        self.watch = watch
         self.pause = pause
         self.monotonic = monotonic
         self.warn = warn
@@ -173,9 +186,12 @@ def survey(world: World, deadline: Deadline, definition_first: bool = False) -> 
 
 
 def insist(world: World, deadline: Deadline) -> Seen:
-    """Survey until something certain is seen, or until the deadline: a share may come, a busy host may calm down."""
+    """Survey until something certain is seen, or until the deadline: a share may come, a busy host may calm down.
+
+    What cannot be seen now cannot be seen later either.
+    """
     seen = survey(world, deadline)
-    while seen.truth == UNKNOWN and not deadline.expired:
+    while seen.truth == UNKNOWN and not world.unseen and not deadline.expired:
         world.warn(f"whether {seen.where} runs is not known yet: {seen.trouble}")
         world.pause(min(UNCERTAIN, deadline.left()))
         seen = survey(world, deadline)
@@ -186,7 +202,8 @@ def scan(world: World, identity: Identity, deadline: Deadline) -> Seen:
     """Look at every emulator of this host for a domain whose identity is known already.
 
     The recorded emulator is looked at besides: killed, it has no arguments any more to be recognised by, and may
-    still hold its disks in D state and write to them when the storage comes back.
+    still hold its disks in D state and write to them when the storage comes back. Gone, it proves that the domain is
+    no guest that cannot be seen.
     """
     own = world.records.read(world.instance)
     try:
@@ -198,7 +215,10 @@ def scan(world: World, identity: Identity, deadline: Deadline) -> Seen:
     living = again(world, own)
     if living is not None and living not in everyone:
         everyone += (living,)
-    return sort(identity, everyone, own, world.records.others(world.instance), world.host)
+    seen = sort(identity, everyone, own, world.records.others(world.instance), world.host)
+    if seen.truth == STOPPED and world.unseen and own is None:
+        return Seen(identity, trouble=world.unseen, host=world.host)
+    return seen
 
 
 def again(world: World, record: Record | None) -> Process | None:
@@ -224,8 +244,13 @@ def remember(world: World, seen: Seen, uuid: str, name: str) -> None:
 
 
 def unknown_for(world: World, seen: Seen) -> float:
-    """Give the seconds since the first look in a row that saw nothing certain; 0.0 when this one did."""
-    return lasting(_unknown(world), world.memory, world.monotonic()) if seen.truth == UNKNOWN else 0.0
+    """Give the seconds since the first look in a row that saw nothing certain; 0.0 when this one did.
+
+    It is 0.0 as well where nothing can be seen: a failure would have the domain stopped, which nobody could prove.
+    """
+    if seen.truth != UNKNOWN or world.unseen:
+        return 0.0
+    return lasting(_unknown(world), world.memory, world.monotonic())
 
 
 def lasted(world: World, process: Process, kind: str, level: int = 0) -> float:

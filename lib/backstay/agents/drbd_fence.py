@@ -362,10 +362,7 @@ def main() -> None:
     except BackstayError as error:
         journal.error(str(error))
     except Exception as error:  # noqa: BLE001  (the one guard of this process)
-        import traceback
-
-        for line in "".join(traceback.format_exception(error)).splitlines():
-            journal.error(line)
+        journal.traceback(error)
     sys.exit(code)
 
 

@@ -35,7 +35,7 @@ class FrontendParameters(Parameters):
     """What an admin may choose."""
 
     profile = text(
-        "which profile the role has: generic, opennebula, or NAME for /etc/backstay/profiles/NAME.toml",
+        "which profile the role has: generic, opennebula, ganeti, or NAME for /etc/backstay/profiles/NAME.toml",
         check=_name,
         default=profiles.GENERIC,
     )
@@ -81,16 +81,21 @@ XML-RPC method its answer, within 15 s (later than 5 s is degraded; a oned that 
 hangs); the others are optional. It starts only where /var/lib/one can be written and has the credentials and where the
 database is: SQLite's file, or the greeting of MySQL or MariaDB. A oned without its database would begin an empty cloud.
 
+The profile ganeti is the master of a Ganeti 3 cluster: its daemons and its address. It is up when luxid and wconfd
+answer. It takes over by Ganeti's vote, and without one only from nodes whose fencing is confirmed; a node that was
+given up for dead is added again before the role may be there. The daemons of the nodes are systemd's
+(backstay-ganeti-node.service), Debian's ganeti.service is masked, and cron runs no ganeti-watcher.
+
 start: the lease, [check], [take], the units in order, then it waits for the required answers. stop: the units in the
 opposite order, what does not end is killed, nothing may be left; then [leave] and the lease. Units that the init system
 would start are a finding of validate-all at level 10 and a warning in the journal.
 
-A role that can recover hosts (the profile opennebula, or one with [recover]) recovers what ran on a host once for each
-confirmed fencing of it, and nothing while a host is not proven dead or has left the cluster in order. Its monitor looks
-at the fencer's history, the hosts and the record of each (the permanent node attribute backstay-recovery), and starts
-the service backstay-recover-NAME for the work, which ends with the role. What is under way, and what is not done and
-why, stands in the node attribute backstay-recovering. A host that was recovered is given back ([give_back]) when its
-libvirtd agent says healthy and has found no stray guest.
+A role that can recover hosts (the profiles opennebula and ganeti, or one with [recover]) recovers what ran on a host
+once for each confirmed fencing of it, and nothing while a host is not proven dead or has left the cluster in order.
+Its monitor looks at the fencer's history, the hosts and the record of each (the permanent node attribute
+backstay-recovery), and starts the service backstay-recover-NAME for the work, which ends with the role. What is under
+way, and what is not done and why, stands in the node attribute backstay-recovering. A host that was recovered is
+given back ([give_back]) when its libvirtd agent says healthy and has found no stray guest.
 
 What is true now stands in the node attribute backstay-frontend-NAME: up, degraded or failed."""
 

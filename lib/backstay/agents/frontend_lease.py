@@ -8,8 +8,6 @@ that wrote them. Touches no file.
 
 from __future__ import annotations
 
-from backstay.ocf.context import number
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,10 +51,18 @@ def parse(text: str) -> list[Tenure]:
     found = []
     for line in text.splitlines():
         words = line.split()
-        times = [number(word, -1.0) if word[:1].isdigit() else -1.0 for word in words[2:FIELDS]]
+        times = [_time(word) for word in words[2:FIELDS]]
         if len(words) == FIELDS and all(0.0 <= each <= LATEST for each in times):
             found.append(Tenure(words[0], words[1], *times))
     return found
+
+
+def _time(word: str) -> float:
+    """Read a time; -1.0 when it is none."""
+    try:
+        return float(word) if word[:1].isdigit() else -1.0
+    except ValueError:
+        return -1.0
 
 
 def written(tenures: Sequence[Tenure]) -> str:

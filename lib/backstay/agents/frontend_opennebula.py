@@ -46,6 +46,7 @@ SERVICES = (
 PORT = 2633
 MYSQL_PORT = 3306
 MYSQL_SOCKET = "/run/mysqld/mysqld.sock"
+DATABASES = frozenset({"mariadb.service", "mysql.service", "mysqld.service"})  # as units of the role itself
 MYSQL_GREETS = "_password"  # the name of its authentication ends its greeting
 ITS_OWN_HOOK = "host_error"
 ANY = ("0.0.0.0", "::", "localhost", "")  # noqa: S104
@@ -66,6 +67,9 @@ class OpenNebula(Profile):
             raise CannotAsk(f"{HOME} cannot be used: {trouble}")
         if not world.beginning(AUTH, 1, min(STORAGE_TIME, until.left())):
             raise CannotAsk(f"there is no {AUTH}; is the storage of {HOME} mounted on this host?")
+        if self.database.backend == "mysql" and DATABASES.intersection(self.units):
+            say(f"{HOME} can be used; the database is a unit of the role, and is started before oned")
+            return
         self.database.check(world, until)
         say(f"{HOME} can be used, {self.database.said} is there")
 

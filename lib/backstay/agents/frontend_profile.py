@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from backstay.host.clock import Deadline
+    from backstay.host.ganeti import Node
     from backstay.host.probes import Answer
     from backstay.host.process import Completed
+    from backstay.host.recoveries import Seen
     from backstay.host.systemd import Unit
 
     Say = Callable[[str], None]
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
         def clock(self) -> float: ...
         def ask(self, probes: Sequence[Probe], at_most: float) -> tuple[Answer, ...]: ...
         def usable(self, directory: str, timeout: float) -> str: ...
+        def nodename(self) -> str: ...
+        def look(self, timeout: float) -> Seen: ...
+        def ganeti(self) -> Node: ...
         def beginning(self, path: str, length: int, timeout: float) -> bytes: ...
         def oned(
             self, url: str, credentials: str, method: str, words: Sequence[object], timeout: float
@@ -187,6 +192,9 @@ class Profile:
     def take(self, world: World, until: Deadline, say: Say) -> None:
         """Take the role, before the units are started; raises CannotAsk."""
         perform(world, self.takes, until, say)
+
+    def withdraw(self, world: World, until: Deadline, say: Say) -> None:
+        """End what belongs to the role and is no unit, after the units are down; raises CannotAsk."""
 
     def leave(self, world: World, until: Deadline, say: Say) -> None:
         """Leave the role, after the units are proven gone; raises CannotAsk."""

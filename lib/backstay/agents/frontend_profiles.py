@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 GENERIC = "generic"
 OPENNEBULA = "opennebula"
-BUILT_IN = (GENERIC, OPENNEBULA)
+GANETI = "ganeti"
+BUILT_IN = (GENERIC, OPENNEBULA, GANETI)
 TEXT, UNITS = "-profile", "-units"  # what is remembered of a profile
+NONE = "-"  # what is remembered as the units of a role that has none: it was started all the same
 
 
 class NoProfile(BadInput):
@@ -61,6 +63,10 @@ def _built_in(name: str, files: Files) -> Profile:
         from backstay.agents import frontend_opennebula
 
         return frontend_opennebula.make(files.configuration)
+    if name == GANETI:
+        from backstay.agents import frontend_ganeti
+
+        return frontend_ganeti.make()
     return Profile(GENERIC)
 
 
@@ -75,11 +81,12 @@ def _written(name: str, files: Files) -> Profile:
 
 def known(parameters: FrontendParameters, files: Files) -> Profile:
     """Give the profile for what runs already: with the units that were started, whatever became of its file."""
-    started = tuple(files.recall(UNITS).split())
+    recalled = files.recall(UNITS).split()
+    started = tuple(unit for unit in recalled if unit != NONE)
     try:
         profile = profile_of(parameters, files)
     except BadInput:
-        if not started:
+        if not recalled:
             raise
         profile = _remembered(parameters, files)
     lost = [unit for unit in started if unit not in profile.units]
@@ -98,7 +105,7 @@ def _remembered(parameters: FrontendParameters, files: Files) -> Profile:
 def remember(parameters: FrontendParameters, profile: Profile, files: Files) -> None:
     """Remember what is started; raises OSError."""
     files.remember("" if parameters.profile in BUILT_IN else files.profile(parameters.profile), TEXT)
-    files.remember(" ".join(profile.units), UNITS)
+    files.remember(" ".join(profile.units) or NONE, UNITS)
 
 
 def forget(files: Files) -> None:

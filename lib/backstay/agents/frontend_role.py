@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from backstay.agents import frontend_lease as leases
 from backstay.agents import recovery_watch
-from backstay.agents.frontend_profile import NOWHERE, SYSTEMD_TIME
+from backstay.agents.frontend_profile import NOWHERE, SYSTEMD_TIME, WHOLLY
 from backstay.errors import CannotAsk
 from backstay.ocf.outcome import Outcome, done, failed
 
@@ -70,13 +70,23 @@ def _until_it_answers(context: Call, host: Host, profile: Profile) -> Outcome:
     required = [probe for probe in profile.probes if probe.required]
     while True:
         answers = host.ask(required, max(context.deadline.left(), 1.0))
-        silent = [answer for answer in answers if answer.trouble]
+        silent = [f"{answer.name}: {answer.trouble}" for answer in answers if answer.trouble]
+        silent += _missing(profile, host, context.deadline)
         if not silent:
             return done(f"the role of {profile.name} is taken, and answers")
-        said = "; ".join(f"{answer.name}: {answer.trouble}" for answer in silent)
+        said = "; ".join(silent)
         if context.deadline.left() < 2 * POLL:
-            return failed(f"the units of {profile.name} are started, but do not answer: {said}")
+            return failed(f"{profile.name} is started, but does not answer: {said}")
         host.pause(POLL)
+
+
+def _missing(profile: Profile, host: Host, until: Deadline) -> list[str]:
+    """Say what of a role is not there yet."""
+    try:
+        where, said = profile.present(host, until)
+    except CannotAsk as error:
+        return [str(error)]
+    return [said] if where != WHOLLY else []
 
 
 def somebody_else(context: Call, host: Host) -> str:
@@ -139,6 +149,10 @@ def bring_down(context: Call, host: Host, profile: Profile) -> Outcome:
             context.warn(f"{unit} has processes that do not end by themselves; they are killed")
             host.kill(unit, SYSTEMD_TIME)
             _wait(host, unit, context.deadline.at_most(KILL_TIME / 2), gone=True)
+    try:
+        profile.withdraw(host, context.deadline, context.note)
+    except CannotAsk as error:
+        context.warn(f"what belongs to {profile.name} does not end: {error}")
     left, said = profile.present(host, context.deadline)
     if left != NOWHERE:
         return failed(f"the role of {profile.name} is not proven to be gone: {said}")

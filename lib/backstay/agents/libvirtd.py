@@ -61,11 +61,14 @@ class LibvirtdParameters(Parameters):
         default="leave",
         reloadable=True,
         longdesc="""leave: the monitor fails, and the guests that are colocated with this resource leave the host by
-        an orderly stop. fence: the monitor fails as well, for configurations that say on-fail=fence there. degrade:
-        the monitor says degraded (190) for as long as it lasts. In every case the monitor fails only when another
-        host that is online and in neither standby nor maintenance says that its libvirtd is healthy, and said so at
-        every look for as long as its own monitor needs to see otherwise: what breaks on all hosts, at once or one
-        shortly after the other, must not move or fence anything. A start that fails then while guests run here is
+        an orderly stop. fence: the monitor fails while guests run on the host, and says so where it has no
+        on-fail=fence, which is what has the host fenced; for guests that are not resources of the cluster, and are
+        started elsewhere when their host is proven dead. The start must not have it: that would fence again and
+        again. A host without a guest is not fenced; its monitor says degraded (190). degrade: the monitor says
+        degraded for as long as it lasts, and nothing is moved or fenced. In every case the monitor fails only when
+        another host that is online and in neither standby nor maintenance says that its libvirtd is healthy, and said
+        so at every look for as long as its own monitor needs to see otherwise: what breaks on all hosts, at once or
+        one shortly after the other, must not move or fence anything. A start that fails then while guests run here is
         degraded as well.""",
     )
 
@@ -92,6 +95,9 @@ Trouble is reported as degraded (190) while it may be healed. Pacemaker treats 1
 count, and shows it as a failed action until "crm_resource --cleanup --resource NAME --node HOST", also when all is
 well again: this agent does not clean up, because that would wipe the history of real failures. What is true now
 stands in the transient node attribute backstay-libvirtd: healthy, degraded:WORD or broken:WORD.
+
+It also tells the other hosts, in the private node attribute backstay-surroundings, which shared storage is mounted here
+and which lock manager qemu.conf names: a guest that is about to migrate asks for that, as no libvirt tells it.
 
 start is done when libvirtd answers. stop ends the daemon and its sockets, never a guest, and does not fail; it leaves
 in backstay-guests how many emulators were left, by which "backstay fence drill" knows that a host is empty."""

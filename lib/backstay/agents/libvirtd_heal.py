@@ -148,10 +148,7 @@ def main() -> None:
     except BackstayError as error:
         journal.error(f"it is not healed: {error}")
     except Exception as error:  # noqa: BLE001  (the one guard of this process)
-        import traceback
-
-        for line in "".join(traceback.format_exception(error)).splitlines():
-            journal.error(line)
+        journal.traceback(error)
 
 
 if __name__ == "__main__":

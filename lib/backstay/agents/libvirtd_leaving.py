@@ -2,7 +2,8 @@
 """Whether guests may leave a host whose libvirtd cannot be healed: only when another host is known to be healthy.
 
 Decides between "failed", upon which Pacemaker moves or fences, and "degraded". What broke on all hosts, at once or on
-one shortly after the other, must move nothing. Never does anything itself.
+one shortly after the other, must move nothing. A host is to be fenced only for guests that run on it: somebody else
+has placed them and may start them elsewhere only when it is dead. Never does anything itself.
 """
 
 from __future__ import annotations
@@ -18,8 +19,17 @@ if TYPE_CHECKING:
     from backstay.ocf.context import Context
 
 
+FENCE = "fence"  # of unhealable, and of on-fail, which Pacemaker tells a monitor (seen with 2.1.5)
+
+
 def leave_or_stay(context: Context[LibvirtdParameters], host: Host, memory: Memory, said: str) -> Outcome:
     """Say that it is given up: failed when other hosts were healthy at two looks, else degraded."""
+    fences = context.parameters.unhealable == FENCE
+    guests = host.emulators() if fences else ()
+    if fences and not guests:
+        return degraded(
+            f"{said}; it cannot be healed here, and no guest runs here for which it would be fenced"
+        )
     others, why = better_place(context, host, memory)
     if not others:
         memory.stayed = host.now()
@@ -33,7 +43,12 @@ def leave_or_stay(context: Context[LibvirtdParameters], host: Host, memory: Memo
         return degraded(
             f"{said}; it cannot be healed here, and {others} is looked at once more to take its guests"
         )
-    return failed(f"{said}; it cannot be healed here, {others} can take its guests")
+    given_up = f"{said}; it cannot be healed here, {others} can take its guests"
+    if not fences:
+        return failed(given_up)
+    if context.meta("on_fail") != FENCE:
+        return failed(f"{given_up}; unhealable=fence fences nobody, for this monitor has no on-fail=fence")
+    return failed(f"{given_up} when it is fenced: {', '.join(guests)}")
 
 
 def start_failed(

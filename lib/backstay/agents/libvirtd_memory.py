@@ -18,18 +18,31 @@ class Memory(Remembered):
     `alerted` is when an alarm was last raised, `stayed` when it was given up without a better place for the guests.
     `daemon` is the name of what serves QEMU's domains, as far as it had to be looked up. `better` are the hosts that
     were healthy at each look since `better_since`. `lost` are guests that libvirt did not know any more when it came
-    back, at the time `back`. `guests` and `strays` are what was last published of them.
+    back, at the time `back`. `guests` and `strays` are what was last published of them, `around` of
+    what the host has for guests that may come.
     `ended` is not empty when this resource itself stopped the daemon, until it is started or seen well.
     """
 
     __slots__ = (
-        "alerted", "attribute", "back", "better", "better_since", "blocked", "daemon", "ended", "first", "guests",
-        "heal", "heals", "kind", "lost", "pid", "since", "start", "stayed", "strays", "ticks", "when",
+        "alerted", "around", "attribute", "back", "better", "better_since", "blocked", "daemon", "ended", "first",
+        "guests", "heal", "heals", "kind", "lost", "pid", "since", "start", "stayed", "strays", "ticks", "when",
     )  # fmt: skip
-    texts = ("attribute", "kind", "blocked", "daemon", "lost", "better", "guests", "strays", "ended")
+    texts = (
+        "attribute",
+        "kind",
+        "blocked",
+        "daemon",
+        "lost",
+        "better",
+        "guests",
+        "strays",
+        "ended",
+        "around",
+    )
     moments = ("first", "since", "when", "heal", "alerted", "stayed", "back", "better_since")
     times = ("heals",)
     numbers = ("pid", "start", "ticks")
+    around: str
     attribute: str
     kind: str
     first: float
@@ -60,4 +73,4 @@ class Memory(Remembered):
 
     def unpublished(self) -> None:
         """Forget what was published: Pacemaker may just have started, and then it is gone."""
-        self.attribute, self.guests, self.strays = "", "", ""
+        self.attribute, self.guests, self.strays, self.around = "", "", "", ""

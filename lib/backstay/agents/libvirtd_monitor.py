@@ -11,7 +11,7 @@ from backstay.agents import libvirtd_health as health
 from backstay.agents import remembered
 from backstay.agents.libvirtd_memory import Memory
 from backstay.agents.libvirtd_observe import observe
-from backstay.agents.remembered import TOOL_TIME
+from backstay.agents.remembered import LEAST, TOOL_TIME
 from backstay.errors import CannotAsk
 from backstay.host.daemon import Daemon
 from backstay.ocf import codes
@@ -33,7 +33,7 @@ def probe(context: Context[LibvirtdParameters], host: Host) -> Outcome:
     broke on all. Whether they should is for the recurring monitor to say.
     """
     memory = recall(host)
-    if memory.attribute or memory.guests or memory.strays:
+    if memory.attribute or memory.guests or memory.strays or memory.around:
         memory.unpublished()
         host.remember(memory.text())
     try:
@@ -98,7 +98,20 @@ def _well(context: Context[LibvirtdParameters], host: Host, memory: Memory, kind
     if kind == health.SLOW:
         context.warn(said)
     publish(context, host, memory, kind if kind == health.HEALTHY else f"degraded:{kind}")
+    _tell_surroundings(context, host, memory)
     return running(said)
+
+
+def _tell_surroundings(context: Context[LibvirtdParameters], host: Host, memory: Memory) -> None:
+    """Let the others know what guests find here, before they send one."""
+    now = host.surroundings()
+    if now == memory.around:
+        return
+    try:
+        host.publish_surroundings(now, min(TOOL_TIME, max(context.deadline.left() / 2, LEAST)))
+        memory.around = now
+    except CannotAsk as error:
+        context.note(f"other hosts are not told what is mounted here: {error}")
 
 
 def _back(context: Context[LibvirtdParameters], host: Host, memory: Memory, seen: Seen) -> Outcome | None:
@@ -114,7 +127,7 @@ def _back(context: Context[LibvirtdParameters], host: Host, memory: Memory, seen
     lost = ", ".join(sorted(set(host.emulators()) - set(seen.ping.domains)))
     if not lost:
         return None
-    said = f"{name} came back without guests that run: {lost}; restart it to adopt them"
+    said = f"{name} came back without guests that run: {lost}; it adopts none, so restart them through the cluster"
     if back == now:
         context.warn(said)
     memory.back, memory.lost = back, lost
@@ -150,6 +163,7 @@ def _trouble(
     if now - memory.first >= 1:
         said += f", for {now - memory.first:.0f} s"
     if decision.step == health.GIVE_UP:
+        said += f"; {decision.why}" if decision.why else ""
         return _give_up(context, host, memory, decision, said)
     publish(context, host, memory, f"degraded:{kind}")
     if now - memory.since >= context.parameters.heal_budget / 2:

@@ -35,11 +35,8 @@ def main() -> None:
     try:
         code = run(os.environ, journal)
     except Exception as error:  # noqa: BLE001  (the one guard)
-        import traceback
-
         journal.error(f"an alert was not told, the agent itself is broken: {type(error).__name__}: {error}")
-        for line in "".join(traceback.format_exception(error)).splitlines():
-            journal.error(line)
+        journal.traceback(error)
         code = 1
     sys.exit(code)
 

@@ -12,6 +12,7 @@ from itertools import product
 
 import yaml
 
+from backstay.cib import crm_calls
 from backstay.cib.crm_words import words
 from backstay.cib.document import parse
 from backstay.cib.header import Header, Value
@@ -37,10 +38,10 @@ def _offered(header: Header) -> tuple[Value, ...]:
     return tuple(value for value in header.takes if value.scripts != "no")
 
 
-def _parameter(value: Value, name: str, *, required: bool) -> dict[str, object]:
+def _parameter(value: Value, name: str, types: dict[str, str], *, required: bool) -> dict[str, object]:
     # Wizards show the short one beside the field.
     made: dict[str, object] = {"name": name, "shortdesc": value.about.rstrip(".") + _written(value)}
-    made["type"] = _TYPES.get(value.kind, "string")
+    made["type"] = types.get(value.kind, "string")
     if value.kind == "choice":
         made["values"] = list(value.of)
     made["required"] = required
@@ -67,12 +68,14 @@ def _pacemakers(value: Value, text: str) -> str:
 
 
 def _parameters(header: Header) -> Iterator[dict[str, object]]:
+    types = crm_calls.CHECKED if header.scripts == "call" else _TYPES
     for value in _offered(header):
         if value.many:
             for number, slot in enumerate(slots(value), 1):
-                yield _parameter(value, slot.name, required=value.required and number <= max(1, value.least))
+                must = value.required and number <= max(1, value.least)
+                yield _parameter(value, slot.name, types, required=must)
         else:
-            yield _parameter(value, value.name, required=value.required)
+            yield _parameter(value, value.name, types, required=value.required)
 
 
 def _switches(header: Header, places: frozenset[str]) -> tuple[Value, ...]:
@@ -148,6 +151,14 @@ def _actions(templates: Templates, header: Header) -> Iterator[dict[str, object]
         yield {"cib": commands, **({"when": when} if when else {})}
 
 
+def _calls(header: Header) -> Iterator[dict[str, object]]:
+    yield {
+        "call": crm_calls.program(header),
+        "nodes": "local",
+        "shortdesc": f"Load what `backstay render --template {header.template}` makes",
+    }
+
+
 def _check(header: Header, commands: str) -> None:
     """BadInput when a value that may be missing is used where nothing asks whether it is there."""
     for value in _offered(header):
@@ -187,7 +198,7 @@ def script(templates: Templates, name: str) -> str:
         "shortdesc": header.summary.rstrip("."),
         "longdesc": header.explains or header.summary,
         "parameters": list(_parameters(header)),
-        "actions": list(_actions(templates, header)),
+        "actions": list(_calls(header) if header.scripts == "call" else _actions(templates, header)),
     }
     return LICENCE.format(name=name) + yaml.dump(
         made, Dumper=_Dumper, sort_keys=False, width=1000, allow_unicode=True
@@ -200,5 +211,5 @@ def scripts(templates: Templates) -> dict[str, str]:
     return {
         f"{PREFIX}{head.template}/main.yml": script(templates, head.template)
         for head in heads
-        if head.scripts
+        if head.scripts != "no"
     }

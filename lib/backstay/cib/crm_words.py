@@ -153,7 +153,8 @@ _CONSTRAINTS = {
 def _top(child: etree._Element) -> Iterator[str]:
     if child.tag == WHEN:
         inner = "\n".join(line for one in elements(child) for line in _top(one))
-        yield _if(child, f"\n{inner}\n")
+        if inner:
+            yield _if(child, f"\n{inner}\n")
     elif child.tag in _MEMBERS:
         yield from _resource(child)
     elif child.tag == "cluster_property_set":
@@ -161,7 +162,9 @@ def _top(child: etree._Element) -> Iterator[str]:
     elif child.tag in _CONSTRAINTS:
         yield _CONSTRAINTS[str(child.tag)](child)
     else:
-        raise BadInput(f"the crm shell's words for <{child.tag}> are not known here", hint="load it as XML")
+        raise BadInput(
+            f"the crm shell's words for <{child.tag}> are not known here", hint="load its XML with cibadmin"
+        )
 
 
 def words(configuration: etree._Element) -> str:

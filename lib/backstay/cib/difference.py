@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is different between two configurations, in the admin's words.
 
-Decides what counts as the same: another order, another id of a set, `60` for `60s`, `yes` for `true`, and a default of
-Pacemaker's that one side writes and the other leaves out are no difference. Pure.
+Decides what counts as the same: another order, another id of a set, another text for the same value, and a default that
+one side writes and the other leaves out are no difference (cib/meaning.py). Pure.
 """
 
 from __future__ import annotations
@@ -10,33 +10,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 
 from lxml import etree
 
 from backstay.cib.document import SECTIONS, elements, is_ours
+from backstay.cib.meaning import (
+    CONSTRAINT,
+    META,
+    NOTHING,
+    OPERATION,
+    Option,
+    Options,
+    kind_of,
+    period,
+    same,
+)
 
 ADDED, CHANGED, REMOVED = "added", "changed", "removed"
-# Pacemaker Explained 2.1, "Resource Meta-Attributes", "Clone Options" and "Resource Constraints": what holds when
-# nothing is written. Defaults that op_defaults may change are not among them.
-DEFAULTS = {
-    "meta target-role": "Started",
-    "meta is-managed": "true",
-    "meta maintenance": "false",
-    "meta priority": "0",
-    "meta resource-stickiness": "0",
-    "meta migration-threshold": "INFINITY",
-    "meta failure-timeout": "0",
-    "meta allow-migrate": "false",
-    "meta interleave": "false",
-    "meta ordered": "false",
-    "meta notify": "false",
-    "meta globally-unique": "false",
-    "kind": "Mandatory",
-    "symmetrical": "true",
-    "first-action": "start",
-    "resource-discovery": "always",
-}
 KINDS = {
     "rsc_colocation": "colocation",
     "rsc_order": "order",
@@ -52,13 +42,8 @@ SETS = {
     "cluster_property_set": "property",
 }
 MEMBERS = ("primitive", "group", "clone", "bundle")
-TRUE, FALSE = frozenset({"true", "yes", "on", "y"}), frozenset({"false", "no", "off", "n"})
-_TIME = re.compile(r"([0-9]{1,9})(ms|msec|us|s|sec|m|min|h|hr)?")
-_MILLISECONDS = {
-    "us": "1/1000", "ms": "1", "msec": "1", "": "1000", "s": "1000", "sec": "1000",
-    "m": "60000", "min": "60000", "h": "3600000", "hr": "3600000",
-}  # fmt: skip
-_TIMED = ("interval", "timeout", "start-delay", "failure-timeout")
+_META = re.compile(r"(?:\S+: )*meta \S+")
+_PARAMETER = re.compile(r"(?P<of>(?:\S+: )*)parameter (?P<name>.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +69,18 @@ class Difference:
     ours: bool
 
 
-def differences(old: etree._Element, new: etree._Element) -> tuple[Difference, ...]:
-    """What differs between the configurations of two CIBs, in the order of the new one; removed things come last."""
+def differences(
+    old: etree._Element, new: etree._Element, options: Options = NOTHING, *, exact: bool = False
+) -> tuple[Difference, ...]:
+    """What differs between the configurations of two CIBs, in the order of the new one; removed things come last.
+
+    `options` says what holds for what is not written. `exact` counts each text of a resource's parameter, as Pacemaker
+    does when it compares a running resource with a configuration that is loaded.
+    """
     before, after = dict(_things(old)), dict(_things(new))
-    found = [_compare(key, before.get(key), thing) for key, thing in after.items()]
-    found += [_compare(key, thing, None) for key, thing in before.items() if key not in after]
+    compare = _Comparison(options, _defaults(old), _defaults(new), exact)
+    found = [compare(before.get(key), thing) for key, thing in after.items()]
+    found += [compare(thing, None) for key, thing in before.items() if key not in after]
     return tuple(difference for difference in found if difference)
 
 
@@ -105,37 +97,101 @@ def foreign(old: etree._Element, new: etree._Element) -> tuple[tuple[str, str], 
     )
 
 
-def same(fact: str, old: str, new: str) -> bool:
-    """Whether two values of a fact mean the same to Pacemaker; an empty one means that nothing is written."""
-    default = DEFAULTS.get(fact, "")
-    one, other = old or default, new or default
-    if one == other or {one.lower()} | {other.lower()} <= TRUE or {one.lower()} | {other.lower()} <= FALSE:
-        return True
-    timed = fact.rpartition(" ")[2] in _TIMED
-    return timed and _milliseconds(one) is not None and _milliseconds(one) == _milliseconds(other)
-
-
 @dataclass(frozen=True, slots=True)
 class _Thing:
     kind: str
     name: str
     facts: Mapping[str, str]
     ours: bool
+    tag: str = ""
 
 
-def _compare(key: str, old: _Thing | None, new: _Thing | None) -> Difference | None:
-    thing = new or old
-    assert thing is not None, key
-    was, becomes = (side.facts if side else {} for side in (old, new))
-    details = tuple(
-        Detail(fact, was.get(fact, ""), becomes.get(fact, ""))
-        for fact in {**becomes, **was}
-        if not same(fact, was.get(fact, ""), becomes.get(fact, ""))
-    )
-    if old and new and not details:
-        return None
-    verb = CHANGED if old and new else ADDED if new else REMOVED
-    return Difference(verb, thing.kind, thing.name, details, thing.ours)
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """How the things of two configurations are compared; `old` and `new` are what each has as defaults."""
+
+    options: Options
+    old: Mapping[str, str]
+    new: Mapping[str, str]
+    exact: bool
+
+    def __call__(self, old: _Thing | None, new: _Thing | None) -> Difference | None:
+        thing = new or old
+        assert thing is not None
+        was, becomes = (side.facts if side else {} for side in (old, new))
+        details = tuple(
+            Detail(fact, was.get(fact, ""), becomes.get(fact, ""))
+            for fact in {**becomes, **was}
+            if not self._same(fact, was, becomes, thing, exact=self.exact or not (old and new))
+        )
+        if not details and ((old and new) or thing.kind == "property"):
+            return None
+        verb = CHANGED if old and new else ADDED if new else REMOVED
+        return Difference(verb, thing.kind, thing.name, details, thing.ours)
+
+    def _same(
+        self, fact: str, was: Mapping[str, str], becomes: Mapping[str, str], thing: _Thing, *, exact: bool
+    ) -> bool:
+        one, other = was.get(fact, ""), becomes.get(fact, "")
+        if one == other or (exact and _PARAMETER.fullmatch(fact)):
+            return one == other
+        option = self._option(fact, {**was, **becomes}, thing)
+        one = one or _default(fact, option, self.old, was, thing)
+        other = other or _default(fact, option, self.new, becomes, thing)
+        return same(option.kind if option else kind_of(fact), one, other)
+
+    def _option(self, fact: str, facts: Mapping[str, str], thing: _Thing) -> Option | None:
+        if thing.kind == "property":
+            return self.options.of_cluster(thing.name)
+        match = _PARAMETER.fullmatch(fact)
+        agent = facts.get(f"{match['of']}agent") if match else None
+        return self.options.of_agent(agent, match["name"]) if match and agent else None
+
+
+def _default(
+    fact: str, option: Option | None, defaults: Mapping[str, str], facts: Mapping[str, str], thing: _Thing
+) -> str:
+    """What holds when nothing is written; empty where nobody can tell.
+
+    A member of a group or clone inherits from that; what holds under a rule may win over what is written.
+    """
+    if option:
+        return option.default
+    before, _, name = fact.rpartition(" ")
+    if _META.fullmatch(fact):
+        own = thing.tag == "clone" and name == "resource-stickiness"
+        return "" if own else _inherited(fact, name, defaults, facts)
+    if name in OPERATION and before and before.rpartition(" ")[2] not in SETS.values():
+        return defaults.get(f"operation {name}", OPERATION[name])
+    if name == "symmetrical" and facts.get("kind") == "Serialize":
+        return "false"
+    return CONSTRAINT.get(fact, "")
+
+
+def _inherited(fact: str, name: str, defaults: Mapping[str, str], facts: Mapping[str, str]) -> str:
+    """What a meta attribute is that is not written: as what it stands in has it, else as `rsc_defaults` say."""
+    members = fact.split(": ")[:-1]
+    while True:
+        here = "".join(f"{member}: " for member in members) + f"meta {name}"
+        if any(other.startswith(f"{here} when ") for other in facts):
+            return ""
+        if here in facts:
+            return facts[here]
+        if not members:
+            return defaults.get(here, META.get(name, ""))
+        members.pop()
+
+
+def _defaults(cib: etree._Element) -> dict[str, str]:
+    """What `rsc_defaults` and `op_defaults` say; empty for what they say under a rule."""
+    found: dict[str, str] = {}
+    for section, word in (("rsc_defaults", "meta"), ("op_defaults", "operation")):
+        for holder in cib.iterfind(f"configuration/{section}/meta_attributes"):
+            ruled = holder.find("rule") is not None
+            for pair in holder.iterfind("nvpair"):
+                key = f"{word} {pair.get('name')}"
+                found[key] = "" if ruled or key in found else pair.get("value", "")
+    return found
 
 
 def _things(cib: etree._Element) -> Iterator[tuple[str, _Thing]]:
@@ -153,7 +209,7 @@ def _things(cib: etree._Element) -> Iterator[tuple[str, _Thing]]:
                 identity = child.get("id", "")
                 yield (
                     f"{name} {identity}",
-                    _Thing(_kind(child), identity, dict(_facts(child)), is_ours(child)),
+                    _Thing(_kind(child), identity, dict(_facts(child)), is_ours(child), str(child.tag)),
                 )
 
 
@@ -205,7 +261,7 @@ def _pairs(holder: etree._Element) -> Iterator[tuple[str, str]]:
 
 def _operations(holder: etree._Element, prefix: str) -> Iterator[tuple[str, str]]:
     for operation in holder.iterfind("op"):
-        every = float(_milliseconds(operation.get("interval", "0")) or 0)
+        every = period(operation.get("interval", "0")) or 0
         role = f" as {operation.get('role')}" if operation.get("role") else ""
         name = operation.get("name", "") + (f" every {every / 1000:g}s" if every else "")
         yield f"{prefix}{name}{role}", "yes"
@@ -215,8 +271,3 @@ def _operations(holder: etree._Element, prefix: str) -> Iterator[tuple[str, str]
         for child in elements(operation):
             if child.tag in SETS:
                 yield from ((f"{prefix}{name}{role} {pair}", value) for pair, value in _pairs(child))
-
-
-def _milliseconds(text: str) -> Fraction | None:
-    match = _TIME.fullmatch(text.strip().lower())
-    return int(match[1]) * Fraction(_MILLISECONDS[match[2] or ""]) if match else None

@@ -12,24 +12,26 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from backstay.cloud.model import Cloud, Domain, Drbd
+from backstay.cloud.model import Cloud, Mirror
 
 HANDLER = "/usr/lib/drbd/backstay-drbd-fence"
 NINE = 9
 HEAD = """\
 # SPDX-License-Identifier: GPL-2.0-or-later
-# drbd.conf(5): the DRBD resource {resource} of the domain {domain}, written by Backstay from the description of the
+# drbd.conf(5): the DRBD resource {resource} of the {owner}, written by Backstay from the description of the
 # cluster {cluster}; the same on every host that has it.
 """
 
 
-def drbd_conf(cloud: Cloud, domain: Domain, drbd: Drbd) -> str:
+def drbd_conf(cloud: Cloud, mirror: Mirror) -> str:
     """The text of the file; the same text for the same description."""
-    head = HEAD.format(resource=drbd.resource, domain=domain.name, cluster=cloud.cluster.name)
-    return head + "".join(f"{line}\n" for line in _resource(domain, drbd))
+    owner = f"{'domain' if mirror.domain else 'storage'} {mirror.owner}"
+    head = HEAD.format(resource=mirror.drbd.resource, owner=owner, cluster=cloud.cluster.name)
+    return head + "".join(f"{line}\n" for line in _resource(mirror))
 
 
-def _resource(domain: Domain, drbd: Drbd) -> Iterator[str]:
+def _resource(mirror: Mirror) -> Iterator[str]:
+    drbd = mirror.drbd
     nine = drbd.generation >= NINE
     yield f'resource "{drbd.resource}" {{'
     if nine:
@@ -39,11 +41,12 @@ def _resource(domain: Domain, drbd: Drbd) -> Iterator[str]:
         yield from _fencing()
         yield "  }"
     yield "  net {"
-    yield "    # What the domain was told is written is on every connected host."
+    told = "the domain" if mirror.domain else "the file system"
+    yield f"    # What {told} was told is written is on every connected host."
     yield "    protocol C;"
     if nine:
         yield from _fencing()
-    if domain.live_migration:
+    if mirror.alive:
         yield "    # While the domain moves alive, two hosts have its disk open; who writes, its agent decides."
         yield "    allow-two-primaries yes;"
     yield "    # Both sides were written without knowing of one another: an admin decides whose changes are given up."

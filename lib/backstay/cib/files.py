@@ -34,20 +34,20 @@ class File:
 def files_of(cloud: Cloud) -> tuple[File, ...]:
     """The files, without the CIB, in a fixed order."""
     found = [File("corosync.conf", corosync_conf(cloud), "/etc/corosync/corosync.conf on every full member")]
-    for domain in cloud.domains:
-        if domain.drbd and domain.drbd.volumes:
-            where = " and ".join(domain.drbd.hosts)
-            name = f"drbd.d/{domain.drbd.resource}.res"
-            found.append(File(name, drbd_conf(cloud, domain, domain.drbd), f"/etc/drbd.d/ on {where}"))
-    if mounts := _mounts(cloud):
+    for mirror in cloud.mirrors:
+        if mirror.drbd.volumes:
+            where = " and ".join(mirror.drbd.hosts)
+            name = f"drbd.d/{mirror.drbd.resource}.res"
+            found.append(File(name, drbd_conf(cloud, mirror), f"/etc/drbd.d/ on {where}"))
+    if mounted := mounts(cloud):
         name = "systemd/resource-agents-deps.target.d/backstay-cloud.conf"
         place = "/etc/systemd/system/resource-agents-deps.target.d/ on every host"
-        found.append(File(name, mounts, place))
+        found.append(File(name, mounted, place))
     return tuple(found)
 
 
-def _mounts(cloud: Cloud) -> str:
-    """What systemd mounts; nothing when Pacemaker mounts everything by itself."""
+def mounts(cloud: Cloud) -> str:
+    """What systemd has to mount before Pacemaker starts; nothing when Pacemaker mounts everything by itself."""
     places = {
         path.parent
         for domain in cloud.domains

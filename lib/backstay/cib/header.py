@@ -14,11 +14,14 @@ The header is YAML in a comment of the template that begins with the word "templ
         at: domain.config    # what the template calls it; `hosts[name]` is a list of things that have a name
         default: ...         # a value without one has to be given; an empty one means "not given"
         many: true           # several, with commas between them; least and most say how many
+        two_with: NAME       # two of them at most, unless the value NAME is `no`
         example: ...         # what tests and wizards show
         scripts: no          # not offered by cluster scripts; `each`: a cluster script for each choice;
-                             # `least`: as many items of a list as there have to be, where their number is written
+                             # `least`: as many items of a list as there have to be, where their number is written;
+                             # a number: so many items of a list
     one_of: [[a, b]]         # of each list, one value has to be given
-    scripts: no              # there is no cluster script of it
+    scripts: no              # there is no cluster script of it; `call`: it calls backstay and cibadmin
+    crmsh_replaces: ...      # what `crm configure load xml update` would take away beside what it brings
 """
 
 from __future__ import annotations
@@ -32,12 +35,14 @@ import yaml
 
 from backstay.cib import kinds
 from backstay.cloud.problems import listed, nearest, quote
+from backstay.cloud.secrets import INSTEAD, found_in
 from backstay.errors import BadInput
 
 _HEADER = re.compile(r"<!--\s*template\n(.*?)-->", re.DOTALL)
 _PLACE = re.compile(r"([a-z_]+(?:\.[a-z_]+)*)(?:\[([a-z_]+)\])?")
-_KEYS = ("about", "is", "at", "default", "of", "least", "most", "many", "example", "scripts")
+_KEYS = ("about", "is", "at", "default", "of", "least", "most", "many", "two_with", "example", "scripts")
 _FAR = 999_999_999
+PAIR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ class Value:
     many: bool = False
     example: str = ""
     scripts: str = "yes"
+    two_with: str = ""
 
     @property
     def required(self) -> bool:
@@ -96,7 +102,8 @@ class Header:
     explains: str = ""
     takes: tuple[Value, ...] = ()
     one_of: tuple[tuple[str, ...], ...] = ()
-    scripts: bool = True
+    scripts: str = "yes"
+    crmsh_replaces: str = ""
 
     def values(self, given: Mapping[str, str]) -> dict[str, object]:
         """Every value of the template, by name: what is given, else its default.
@@ -116,10 +123,22 @@ class Header:
         found: dict[str, object] = {}
         for value in self.takes:
             text = given.get(value.name, value.default)
+            if secret := found_in(text or ""):
+                problems.append(
+                    f"found {secret} for `{value.name}` of the template {self.template}, expected {INSTEAD}"
+                )
+                continue
             try:
                 found[value.name] = None if _missing(value, given) else value.read(text or "")
             except ValueError:
                 problems.append(self._bad(value, str(text)))
+        problems += [
+            f"found {len(items)} {value.name} for the template {self.template}, expected two, or {value.two_with}=no"
+            for value in self.takes
+            if found.get(value.two_with)
+            and isinstance(items := found.get(value.name), tuple)
+            and len(items) > PAIR
+        ]
         if problems:
             raise BadInput(
                 "\n".join(problems), hint=f"backstay render --describe {self.template} says what it takes"
@@ -193,6 +212,7 @@ def _value(name: str, said: Mapping[str, object], path: str) -> Value:
         many=said.get("many") is True,
         example=_word(said.get("example", "")),
         scripts=_word(said.get("scripts", "yes")),
+        two_with=str(said.get("two_with", "")),
     )
 
 
@@ -211,9 +231,12 @@ def parse(text: str, template: str, path: str) -> Header:
     if not isinstance(takes, dict) or not all(isinstance(value, dict) for value in takes.values()):
         raise BadInput(f"{path}: the header cannot be used", hint="it has summary, explains and takes")
     values = tuple(_value(str(name), value, path) for name, value in takes.items())
-    summary, explains = (str(said.get(key, "")).strip() for key in ("summary", "explains"))
+    summary, explains, replaces = (
+        str(said.get(key, "")).strip() for key in ("summary", "explains", "crmsh_replaces")
+    )
     one_of = tuple(tuple(map(str, names)) for names in said.get("one_of") or ())
-    return Header(template, path, summary, explains, values, one_of, said.get("scripts", True) is True)
+    scripts = _word(said.get("scripts", "yes"))
+    return Header(template, path, summary, explains, values, one_of, scripts, replaces)
 
 
 def joined(own: Header, base: Header) -> Header:

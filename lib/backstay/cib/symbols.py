@@ -24,7 +24,7 @@ SLOTS = 3
 
 
 class Symbol(str):
-    """A value that is not known yet; `name` is what it is called."""
+    """A value that is not known yet, as the text `{{name}}`; `name` is what the template's header calls it."""
 
     __slots__ = ("name",)
 
@@ -55,6 +55,12 @@ def _place(node: nodes.Node) -> str:
     return ""
 
 
+def _list(node: nodes.Node) -> str:
+    """The place of the list that is gone through, the whole of it or a part."""
+    part = isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice)
+    return _place(node.node if part else node)  # type: ignore[attr-defined]  # a Getitem has one
+
+
 def _markup(text: str) -> nodes.Output:
     return nodes.Output([nodes.TemplateData(text)])
 
@@ -78,7 +84,7 @@ class _Wrapped(NodeTransformer):
 
     def visit_For(self, node: nodes.For) -> nodes.For:
         self.generic_visit(node)
-        if _place(node.iter) in self.lists and isinstance(node.target, nodes.Name):
+        if _list(node.iter) in self.lists and isinstance(node.target, nodes.Name):
             item = nodes.Name(node.target.name, "load")
             begin = nodes.Output([nodes.TemplateData(f'<{WHEN} value="'), item, nodes.TemplateData('">')])
             node.body = [begin, *node.body, _markup(f"</{WHEN}>")]
@@ -88,7 +94,9 @@ class _Wrapped(NodeTransformer):
 def environment(header: Header, switches: frozenset[str]) -> type[ImmutableSandboxedEnvironment]:
     """The kind of Jinja environment in which the template of `header` is filled in with symbols.
 
-    `switches` are the values that are known after all.
+    `switches` are the names of values that are known after all. What the template makes of them is XML with WHEN
+    elements, which stand around what depends on one optional value or on one item of a list. Values whose header says
+    `scripts: no` are none of the wizard's.
     """
     unknown = [value for value in header.takes if value.name not in switches and value.scripts != "no"]
     optional = {value.at: value.name for value in unknown if not value.required and not value.many}
@@ -109,21 +117,27 @@ def environment(header: Header, switches: frozenset[str]) -> type[ImmutableSandb
 
 
 def slots(value: Value) -> tuple[Symbol, ...]:
-    """The symbols for the items of a list: `needs`, `needs_2` and `needs_3`."""
+    """The symbols for the items of a list: `needs`, `needs_2` and `needs_3`.
+
+    How many: what the header's `scripts` says (a number, or `least`), else the most that the value takes where that is
+    at most 2 * SLOTS, else SLOTS or the least if that is more.
+    """
     count = value.most if value.most <= 2 * SLOTS else max(SLOTS, value.least)
     if value.scripts == "least":
         count = value.least
+    elif value.scripts.isdecimal():
+        count = int(value.scripts)
     return tuple(Symbol(value.name if n == 1 else f"{value.name}_{n}") for n in range(1, count + 1))
 
 
 def tests(tree: nodes.Template) -> Iterator[nodes.Node]:
-    """The conditions in a template."""
+    """The conditions in a template: those of its `if` blocks, then those of its `a if b else c`."""
     yield from (node.test for node in tree.find_all(nodes.If))
     yield from (node.test for node in tree.find_all(nodes.CondExpr))
 
 
 def compared(tree: nodes.Template) -> frozenset[str]:
-    """The places of the values on which conditions of a template depend."""
+    """The places (`domain.uuid`) of the values on which conditions of a template depend, at any depth."""
     return frozenset(
         place
         for test in tests(tree)

@@ -25,6 +25,7 @@ from backstay.errors import BackstayError, CannotAsk
 VERBS = {
     "agents": ("backstay.cli.agents", "agents"),
     "apply": ("backstay.cli.apply", "apply"),
+    "drbd": ("backstay.cli.drbd", "drbd"),
     "fence": ("backstay.cli.fence", "fence"),
     "host": ("backstay.cli.hosts", "host"),
     "lab": ("backstay.cli.lab", "lab"),
@@ -150,8 +151,15 @@ def _open_streams() -> None:
     sys.stderr = sys.stderr or io.TextIOWrapper(io.BytesIO())
 
 
+def _answer_to_interrupts() -> None:
+    """From here on Ctrl-C is an exception, of which the guard makes a sentence; whoever ignores it goes on doing so."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command with `argv` (default: this process's arguments) and end the process with its exit code."""
+    _answer_to_interrupts()
     _open_streams()
     if "_BACKSTAY_COMPLETE" in os.environ:
         sys.exit(_complete())

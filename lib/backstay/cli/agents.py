@@ -21,6 +21,7 @@ from backstay.cib import document
 from backstay.cli import announcing, options, proving
 from backstay.errors import CannotAsk
 from backstay.host import cores, installed
+from backstay.host.desk import desk
 from backstay.host.fence_agents import FenceAgents, Said
 from backstay.host.pacemaker import Pacemaker
 from backstay.host.private_host import private_host
@@ -63,8 +64,9 @@ def check_command(
     """Rehearse every agent of this host; nothing real is touched.
 
     Everything that Backstay's agents could ever load is loaded. ocf:backstay agents start, watch and stop a guest of
-    a libvirtd that is made for it, in namespaces of its own; fence agents switch a simulated BMC. Agents of others
-    that the CIB uses are asked for their metadata and validate-all. Needs root.
+    a libvirtd that is made for it, in namespaces of its own; fence agents switch a simulated BMC; the alert agent tells
+    a mail server and a web server of the rehearsal; DRBD's handler is begun. Agents of others that the CIB uses are
+    asked for their metadata and validate-all, systemd for the units that it uses. Needs root.
 
     What an agent stands on is remembered when it was proven: its files, what it imports, the interpreter, shared
     libraries, ipmitool. After a change of any of these it is unproven until it has passed again.
@@ -105,6 +107,29 @@ def check_command(
     return 0 if ready else FINDINGS
 
 
+@agents.command("switch")
+@click.option(
+    "--insist", is_flag=True, help="Switch without a rehearsal: for a version that is known to be good."
+)
+@options.common
+def switch_command(insist: bool, output: str) -> int:
+    """Rehearse the version that waits to be used, and switch to it.
+
+    A version that a package delivered is switched to by one rename, once its rehearsal has passed. One that failed
+    waits, and the old one keeps serving: this tries again, or, with --insist, does without. Restarts nothing. Needs
+    root.
+
+    Exit codes: 0 what was delivered serves; 1 its rehearsal failed and the old version keeps serving; 2 wrong usage;
+    3 it could not be copied, or nothing was delivered.
+    """
+    done = installed.take_over(insist)
+    click.echo(done.stderr, nl=False, err=True)
+    serves, waiting = installed.serving(), installed.refused()
+    text = f"{serves} serves." if done.ok else f"{serves or 'Nothing'} serves, as before."
+    options.show(output, text, {"serves": serves, "refused": waiting, "switched": done.ok})
+    return done.returncode
+
+
 def _world(version: installed.Version) -> World:
     return World(
         ours=version,
@@ -112,7 +137,10 @@ def _world(version: installed.Version) -> World:
         fence=Fences(version.root / "fencing"),
         host=private_host,
         simulator=proving.simulator,
+        desk=desk,
         secrets=FenceAgents().with_secrets,
+        unit=installed.load_state,
+        script=installed.has_script,
     )
 
 

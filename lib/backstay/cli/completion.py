@@ -61,6 +61,9 @@ class Line:
     def resources(self) -> Iterable[str]:
         return self.names.resources
 
+    def mirrors(self) -> Iterable[str]:
+        return self.names.mirrors
+
     def devices(self) -> Iterable[str]:
         return self.names.devices
 
@@ -96,6 +99,7 @@ MEANINGS: MappingProxyType[str, Callable[[Line], Iterable[str]]] = MappingProxyT
         "GUEST": Line.domains,
         "VM": Line.domains,
         "RESOURCE": Line.resources,
+        "MIRROR": Line.mirrors,
         "DEVICE": Line.devices,
         "NAME": Line.named,
         "NAME=VALUE": Line.settings,

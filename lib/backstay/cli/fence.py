@@ -21,8 +21,10 @@ from backstay.cli import fence_announcing, fence_matrix, fence_metrics, options,
 from backstay.cli.fence_drill import drill_command
 from backstay.cli.fence_drill_world import open_drills, recorded
 from backstay.cli.fence_rotate import change_over, trials
-from backstay.errors import BackstayError, BadInput, Findings
-from backstay.fencing.check import World, check
+from backstay.errors import BackstayError, BadInput
+from backstay.fencing import rotate
+from backstay.fencing.asking import World
+from backstay.fencing.check import check
 from backstay.fencing.configuration import read
 from backstay.fencing.readiness import CELLS, Cell, unpacked
 from backstay.host import cores
@@ -52,7 +54,8 @@ fence.add_command(drill_command)
 
 @fence.command("rotate")
 @click.option("--user", required=True, metavar="NAME", help="The account that the cluster is to use.")
-@click.option("--file", required=True, metavar="FILE", help="Its password's file, the same on every host.")
+@click.option("--file", metavar="FILE", help="Its password's file, the same on every host.")
+@click.option("--script", metavar="PROGRAM", help="In place of --file: what prints it, on every host.")
 @click.option("--device", "devices", multiple=True, metavar="NAME", help="This device (default: every one).")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would be done and what speaks against it.")
 @options.unasked
@@ -61,7 +64,8 @@ fence.add_command(drill_command)
 @options.common
 def rotate_command(
     user: str,
-    file: str,
+    file: str | None,
+    script: str | None,
     devices: tuple[str, ...],
     only_plan: bool,
     yes: bool,
@@ -72,13 +76,17 @@ def rotate_command(
     """Change over to another account of the BMCs, once every host has proven that it works.
 
     You set the account's password at the BMCs and put it into FILE on each host; the old account stays valid, and in
-    use until the last host has proven the new one. See docs/how-to-rotate-a-bmc-password.md.
+    use until the last host has proven the new one. Where the devices had their passwords from (a file, a script, the
+    CIB, a CIB secret) does not matter. See docs/how-to-rotate-a-bmc-password.md.
     """
+    if (file is None) == (script is None):
+        raise BadInput("one of --file and --script is needed, and not both")
+    way, place = (rotate.FILE, file) if file is not None else (rotate.SCRIPT, script or "")
 
     def worlds(here: str) -> World:
         return _world(here, agents, {}, live=True)
 
-    return change_over(user, file, devices, seconds, worlds, output, only_plan=only_plan, yes=yes)
+    return change_over(user, way, place, devices, seconds, worlds, output, only_plan=only_plan, yes=yes)
 
 
 @fence.command("check")
@@ -112,14 +120,11 @@ def check_command(
     data, name = (Pacemaker().live(), "the live CIB") if file is None else options.read_input(file)
     cib = document.parse(data, name)
     fencing = read(cib)
-    if not fencing.devices:
-        raise Findings(
-            f"{name} has no fence device", hint="without one no lost host's domains can be recovered"
-        )
     live = file is None
     here = Attributes().local(ANSWER) if live else platform.node()
     kept = State(str(memory or KEPT))
-    world = _world(here, agents, remembered(kept, accept), live=live)
+    drilled = recorded(cib)
+    world = replace(_world(here, agents, remembered(kept, accept), live=live), drilled=drilled)
     report = check(fencing, here, world)
     if (live or memory) and (report.memory != world.remembered or accept):
         kept.write(IDENTITIES, json.dumps(report.memory, sort_keys=True))
@@ -131,7 +136,6 @@ def check_command(
     if publish:
         fence_announcing.announce(report, kept, world.around)
         trials(fencing, here, world)
-    drilled = recorded(cib)
     if metrics is not None:
         _keep(metrics, fence_metrics.text(report, drilled))
     ready = report.ready and all(each.state.good for each in others)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from backstay.errors import BackstayError
 from backstay.fencing.check import Report
-from backstay.fencing.completeness import ERROR, Finding
+from backstay.fencing.finding import ERROR, Finding
 from backstay.fencing.readiness import CELLS, State, changes, packed, unpacked, word
 from backstay.fencing.surroundings import Corosync, Sbd, Surroundings
 from backstay.host import corosync, sbd
@@ -51,6 +51,8 @@ def _log(report: Report, before: str, errors: list[Finding], kept: Kept) -> None
     for each in changes(unpacked(report.here, before), report.cells):
         if each.state.good:
             log.note(f"this host could fence {each.target} with {each.device} again")
+        elif each.state is State.UNTESTED:
+            log.alert(f"this host may not be able to fence: {each.device} for {each.target}: {each.reason}")
         else:
             log.alert(f"this host could not fence now: {each.device} for {each.target}: {each.reason}")
     try:

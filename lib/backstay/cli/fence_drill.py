@@ -8,7 +8,7 @@ it touches anything; what an earlier drill left behind is undone first.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import chain, pairwise, starmap
 
@@ -22,16 +22,18 @@ from backstay.errors import BadInput, Findings, Refused
 from backstay.fencing.drill import (
     ALLOW_STOP,
     ONLY_THESE,
+    UNTESTED,
     Refusal,
     Situation,
-    ready_devices,
+    devices_for_the_record,
     refusals,
     standing,
+    tried_devices,
 )
 from backstay.fencing.drill_course import Outcome, Patience, drill, take_over
-from backstay.fencing.drill_marks import Left, Open, Record, left
+from backstay.fencing.drill_marks import FENCING, Left, Open, Record, left
 from backstay.host import crm_mon, drills
-from backstay.lab.interrupt import interruptible
+from backstay.host.interrupt import interruptible
 from backstay.plan import happened as history
 from backstay.plan.leaving import guest_resources
 from backstay.plan.prediction import HURTS
@@ -54,6 +56,9 @@ FINDINGS = 1
 @click.option(
     ONLY_THESE, is_flag=True, help="Nothing runs there that the cluster does not manage: you looked."
 )
+@click.option(
+    UNTESTED, is_flag=True, help="Also with a device of which nothing has proven yet that it works."
+)
 @options.common
 def drill_command(
     host: str | None,
@@ -63,6 +68,7 @@ def drill_command(
     seconds: float,
     allow_stop: bool,
     only_these: bool,
+    untested: bool,
     output: str,
 ) -> int:
     """Really fence HOST, after its guests have moved away, and remember when that last worked.
@@ -81,7 +87,8 @@ def drill_command(
         here = real.here()
         if not only_plan:
             _tidy(here)
-        insisted = [name for name, said in ((ALLOW_STOP, allow_stop), (ONLY_THESE, only_these)) if said]
+        options_of_force = ((ALLOW_STOP, allow_stop), (ONLY_THESE, only_these), (UNTESTED, untested))
+        insisted = [name for name, said in options_of_force if said]
         cib = real.live()
         now = real.situation(host, here, cib)
         if host not in {each.name for each in now.hosts}:
@@ -93,7 +100,7 @@ def drill_command(
             return FINDINGS if against else 0
         click.echo(_plan(now, against), err=True)
         _permit(now, against, output, yes=yes)
-        return _carry_out(now, cib, Patience(drain=seconds), output, only_these=only_these)
+        return _carry_out(now, cib, Patience(drain=seconds), output, insisted)
 
 
 def _permit(now: Situation, against: tuple[Refusal, ...], output: str, *, yes: bool) -> None:
@@ -111,12 +118,12 @@ def _insist(against: tuple[Refusal, ...]) -> str:
 
 
 def _carry_out(
-    now: Situation, cib: etree._Element, patience: Patience, output: str, *, only_these: bool
+    now: Situation, cib: etree._Element, patience: Patience, output: str, insisted: Sequence[str]
 ) -> int:
-    world = real.Cluster(now.foreseen.guests, only_these=only_these)
+    world = real.Cluster(now.foreseen.guests, only_these=ONLY_THESE in insisted)
     begun = Open(now.target, time.time(), now.here)
     looks = [_look(cib)]
-    found = drill(begun, ",".join(ready_devices(now)), world, patience, _recheck(now, looks))
+    found = drill(begun, devices_for_the_record(now), world, patience, _recheck(now, looks, insisted))
     settled = found.back is None or real.settle(
         f"the cluster to come to rest after the drill of {now.target}", SETTLING
     )
@@ -129,13 +136,13 @@ def _carry_out(
     return 0 if said["good"] else FINDINGS
 
 
-def _recheck(now: Situation, looks: list[history.Look]) -> Callable[[], None]:
+def _recheck(now: Situation, looks: list[history.Look], insisted: Sequence[str]) -> Callable[[], None]:
     """At the last moment: is the host still one that may be switched off? How its guests left is kept in `looks`."""
 
     def recheck() -> None:
         cib = real.live()
         looks.append(_look(cib))
-        against = standing(real.situation(now.target, now.here, cib, foresee=False))
+        against = standing(real.situation(now.target, now.here, cib, foresee=False), insisted)
         if against:
             raise Findings(f"{now.target} is not fenced: {against[0].text}", hint=against[0].hint)
 
@@ -143,7 +150,7 @@ def _recheck(now: Situation, looks: list[history.Look]) -> Callable[[], None]:
 
 
 def _look(cib: etree._Element) -> history.Look:
-    return history.look(cib, Simulated().transition(etree.tostring(cib)), frozenset())
+    return history.look(cib, Simulated().present(etree.tostring(cib)), frozenset())
 
 
 def _tidy(here: str) -> None:
@@ -177,11 +184,14 @@ def _abort(host: str | None, output: str, *, locked: bool, yes: bool) -> int:
 
 
 def _finish(old: Open, now: crm_mon.Cluster, *, alive: bool) -> str:
-    """Undo an interrupted drill, keep the record if the host was fenced all the same; one sentence about it."""
+    """Undo an interrupted drill, keep the record if the host was fenced all the same; one sentence about it.
+
+    One that had not come to the fencing fenced nobody, whoever fenced the host since.
+    """
     done = [
         event
         for event in now.events
-        if (event.target, event.status) == (old.target, "success")
+        if (event.target, event.status, old.phase) == (old.target, "success", FENCING)
         and event.action in ("off", "reboot")
         and old.since <= event.completed
     ]
@@ -190,12 +200,12 @@ def _finish(old: Open, now: crm_mon.Cluster, *, alive: bool) -> str:
     if done and old.since and (old.target, old.since) not in known:
         world.keep(Record(old.target, old.since, old.here, "?"))
     take_over(old, world, alive=alive)
-    came = "the host was fenced all the same" if done else "the host was not fenced"
+    came = "the host was fenced all the same" if done else "it did not fence the host"
     return f"The drill of {old.target} ({old}) was interrupted and is undone; {came}."
 
 
 def _plan(now: Situation, against: tuple[Refusal, ...]) -> str:
-    devices = ready_devices(now)
+    devices = tried_devices(now)
     lines = [f"drill of {now.target}, from {now.here}"]
     lines += [f"  {guest} moves live to {target}" for guest, target in now.foreseen.moves]
     lines += [f"  {text}" for text in now.foreseen.harm]
@@ -214,7 +224,7 @@ def _facts(now: Situation, against: tuple[Refusal, ...]) -> dict[str, object]:
     return {
         "host": now.target,
         "from": now.here,
-        "devices": list(ready_devices(now)),
+        "devices": list(tried_devices(now)),
         "moves": [{"guest": guest, "to": target} for guest, target in now.foreseen.moves],
         "refusals": [asdict(one) for one in against],
     }
@@ -226,7 +236,7 @@ def _result(now: Situation, found: Outcome, steps: list[Step], *, settled: bool)
     return {
         "host": now.target,
         "from": now.here,
-        "devices": list(ready_devices(now)),
+        "devices": list(tried_devices(now)),
         "done": found.off is not None,
         "good": good,
         "drained": _rounded(found.drained),

@@ -26,10 +26,10 @@ from backstay.fencing.drill_marks import OPEN, RECORD, Open, Record, opened, rec
 from backstay.fencing.readiness import CELLS, unpacked
 from backstay.host import clock, crm_mon, drills
 from backstay.host.attributes import Attributes
+from backstay.host.interrupt import undisturbed
 from backstay.host.libvirtd import ATTRIBUTE, NOTE
 from backstay.host.machine import MEMORY_LEFT
 from backstay.host.pacemaker import Pacemaker
-from backstay.lab.interrupt import undisturbed
 from backstay.plan.leaving import leaving
 
 ANSWER = 10.0  # seconds for a tool of the cluster

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from typing import Any
 
 from backstay.fencing.check import Report
-from backstay.fencing.completeness import Finding
 from backstay.fencing.drill_marks import Open, Record
+from backstay.fencing.finding import Finding
 from backstay.fencing.readiness import Cell
 
 WIDTH = 80

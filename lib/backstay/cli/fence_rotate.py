@@ -7,6 +7,7 @@ asked, 4 refused. Nothing in the cluster changes before the last host has proven
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,16 +21,16 @@ from backstay.cib import document
 from backstay.cli import options
 from backstay.errors import BackstayError, BadInput, CannotAsk, Findings, Refused
 from backstay.fencing import rotate
-from backstay.fencing.check import World
+from backstay.fencing.asking import World
 from backstay.fencing.configuration import Fencing, read
 from backstay.fencing.readiness import Cell
 from backstay.fencing.rotate import CANDIDATE, TRIAL, Candidate
 from backstay.host import crm_mon
 from backstay.host.attributes import Attributes
 from backstay.host.clock import Deadline, pause
+from backstay.host.interrupt import interruptible, undisturbed
 from backstay.host.pacemaker import Pacemaker
-from backstay.host.secret_files import exposed
-from backstay.lab.interrupt import interruptible, undisturbed
+from backstay.host.secret_files import changeable, exposed
 
 ANSWER = 10.0
 EVERY, TELL = 2.0, 10.0  # seconds between two looks, and between two words about it
@@ -53,6 +54,7 @@ def trials(fencing: Fencing, here: str, world: World) -> None:
 
 def change_over(
     user: str,
+    way: str,
     file: str,
     devices: tuple[str, ...],
     seconds: float,
@@ -69,10 +71,11 @@ def change_over(
     picked = rotate.chosen(fencing, devices)
     if not picked:
         raise BadInput("there is no fence device that is in use")
-    candidate = Candidate(f"{time.time():.0f}", user, file, tuple(device.name for device in picked))
+    candidate = Candidate(f"{time.time():.0f}", user, file, tuple(device.name for device in picked), way)
     candidate.text()
     here = Attributes().local(ANSWER)
-    against = [*rotate.objections(candidate, picked), *_file(file), *_others(fencing, here)]
+    against = [*rotate.objections(candidate, picked), *_file(way, file), *_others(fencing, here)]
+    against += [] if against else _places(cib, candidate)
     _show_plan(candidate, fencing, against)
     if only_plan:
         data_ = {**asdict(candidate), "hosts": list(fencing.hosts), "objections": against}
@@ -81,14 +84,34 @@ def change_over(
     _permit(candidate, against, yes=yes)
     _prove(candidate, fencing, here, worlds(here), seconds)
     _switch(candidate, data, cib, worlds(here), here)
-    options.show(output, _done(candidate), {**asdict(candidate), "hosts": list(fencing.hosts), "done": True})
+    left = rotate.secrets_left(cib, candidate)
+    options.show(
+        output,
+        _done(candidate, left),
+        {**asdict(candidate), "hosts": list(fencing.hosts), "done": True, "secrets": left},
+    )
     return 0
 
 
-def _file(name: str) -> list[str]:
-    """What is wrong with the password's file on this host; the others find it out when they try it."""
+def _places(cib: etree._Element, candidate: Candidate) -> list[str]:
+    """Whether the CIB could be changed at all: found out before anybody proves anything."""
+    try:
+        rotate.rotated(cib, candidate)
+    except Refused as error:
+        return [f"{error}; {error.hint}"]
+    return []
+
+
+def _file(way: str, name: str) -> list[str]:
+    """What is wrong with the password's file or script on this host; the others find it out when they try it."""
     if not name.startswith("/"):
         return [f"{name} is no absolute path, and every host looks for it at the same place"]
+    if way == rotate.SCRIPT:
+        usable = Path(name).is_file() and os.access(name, os.X_OK)
+        if not usable:
+            return [f"{name} is no program that can be run on this host"]
+        said = changeable(Path(name))
+        return [said] if said else []
     said = exposed(Path(name))
     return [said] if said else []
 
@@ -108,7 +131,7 @@ def _others(fencing: Fencing, here: str) -> list[str]:
 
 def _show_plan(candidate: Candidate, fencing: Fencing, against: list[str]) -> None:
     lines = [
-        f"{', '.join(candidate.devices)}: account {candidate.user}, its password in {candidate.file}",
+        f"{', '.join(candidate.devices)}: account {candidate.user}, its password {_from(candidate)}",
         f"  proven from {', '.join(fencing.hosts)} before the cluster uses it; the old account stays in use until then",
     ]
     lines += [f"  ! {text}" for text in against]
@@ -175,10 +198,10 @@ def _switch(candidate: Candidate, before: bytes, cib: etree._Element, world: Wor
             return
         try:
             now = pacemaker.live()
-            old = _restored(document.parse(now, "the live CIB"), cib, candidate)
+            old = rotate.restored(document.parse(now, "the live CIB"), cib, candidate)
             pacemaker.replace(now, document.write(old))
         except BackstayError as error:
-            hint = "set username and password_file of the devices to what they were: crm_resource --set-parameter"
+            hint = f"set the account and the password of the devices to what they were: {rotate.BY_HAND}"
             raise CannotAsk(f"{problem}, and changing back failed: {error}", hint=hint) from error
     raise Findings(f"changed back to the old account: {problem}", hint="backstay fence check says more")
 
@@ -200,21 +223,17 @@ def _problem(candidate: Candidate, pacemaker: Pacemaker, world: World, here: str
         return str(error)
 
 
-def _restored(now: etree._Element, old: etree._Element, candidate: Candidate) -> etree._Element:
-    """The CIB of now with the old account: what others changed meanwhile stays."""
-    for device in read(old).devices:
-        if device.name in candidate.devices:
-            options_ = device.options
-            one = Candidate(candidate.token, options_[rotate.USER], options_[rotate.FILE], (device.name,))
-            now = rotate.rotated(now, one)
-    return now
+def _from(candidate: Candidate) -> str:
+    return f"{'in' if candidate.way == rotate.FILE else 'from'} {candidate.file}"
 
 
-def _done(candidate: Candidate) -> str:
-    return "\n".join(
-        [
-            f"The cluster uses the account {candidate.user} now ({', '.join(candidate.devices)}).",
-            f"Write username: {candidate.user} and password_file: {candidate.file} into the cloud description,",
-            "if there is one: the next apply would return to the old account. That one still works; disable it.",
-        ]
-    )
+def _done(candidate: Candidate, left: tuple[str, ...]) -> str:
+    lines = [
+        f"The cluster uses the account {candidate.user} now ({', '.join(candidate.devices)}).",
+        f"Write username: {candidate.user} and {candidate.way}: {candidate.file} into the cloud description,",
+        "if there is one: the next apply would return to the old account. That one still works; disable it.",
+    ]
+    if left:
+        lines += ["Its CIB secrets are no longer used; take each away when you disable it:"]
+        lines += [f"  cibsecret delete {each}" for each in left]
+    return "\n".join(lines)

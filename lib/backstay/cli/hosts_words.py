@@ -6,16 +6,16 @@ Decides words and the shape of `--output json`; nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import click
 
 from backstay.cli import options
-from backstay.members.preflight import ERROR, Finding
-from backstay.members.steps import Now, Step
+from backstay.members.candidate import ERROR, Finding
+from backstay.members.course import Table
+from backstay.members.steps import Step
 
-Table = Callable[[Now], tuple[Step, ...]]
 GO_ON = "run the same command again: it goes on where it stopped"
 ENDS = {"add": "is a host of this cluster", "remove": "is no host of this cluster", "replace": "is in place"}
 
@@ -53,7 +53,7 @@ def show(
 ) -> None:
     """Say on stderr what would be done, and all that speaks against it."""
     lines = [f"host {wish.verb} {wish.name}, from {here}"]
-    lines += [f"  {step.text(wish.name, here)}" for step in steps] or ["  nothing is to be done"]
+    lines += [f"  {step.text(host=wish.name, here=here)}" for step in steps] or ["  nothing is to be done"]
     lines += [f"  - {guest} moves live to {target}" for guest, target in wish.moves]
     lines += [
         f"  {'!' if each.severity == ERROR else '-'} {each.text}{f'; {each.todo}' if each.todo else ''}"
@@ -80,7 +80,11 @@ def answer(
         "changed": changed,
         "done": done,
         "steps": [
-            {"step": step.verb.name.lower(), "where": step.where, "text": step.text(wish.name, here)}
+            {
+                "step": step.verb.name.lower(),
+                "where": step.where,
+                "text": step.text(host=wish.name, here=here),
+            }
             for step in steps
         ],
         "moves": [{"guest": guest, "to": target} for guest, target in wish.moves],

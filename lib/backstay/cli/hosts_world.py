@@ -15,17 +15,16 @@ import click
 
 from backstay.cib import corosync_text
 from backstay.cib.corosync import corosync_conf
-from backstay.cli import apply, plan
 from backstay.cli.fence_drill_world import ANSWER, live, settle
 from backstay.cli.hosts_description import Description
-from backstay.cli.hosts_look import UNITS, View
+from backstay.cli.hosts_look import View
 from backstay.cli.hosts_words import GO_ON
+from backstay.cli.loading import load
 from backstay.errors import CannotAsk, Findings, Refused
 from backstay.host import crm_mon, far, membership
 from backstay.host.at_once import at_once
-from backstay.host.checkpoints import Checkpoints
 from backstay.host.clock import Deadline, pause
-from backstay.host.pacemaker import Pacemaker
+from backstay.members.seen import UNITS
 from backstay.members.steps import Mark, Phase, Step, Verb
 from backstay.plan.leaving import guest_resources
 
@@ -108,23 +107,9 @@ class World(View):
 
     def apply(self, _step: Step) -> None:
         """Load the description as it is to be."""
-        pacemaker, description = Pacemaker(), self.description
-        made = plan.make(
-            description.wanted, description.path, plan.start_from(None, pacemaker), (), pacemaker
-        )
-        different = plan.changed(made)
-        click.echo(plan.show(made, different), err=True)
-        gone = apply.removed(different)
-        remove = self.leaving and set(gone) <= {self.name}
-        if gone and not remove:
-            hint = f"describe them again, or take them out first: backstay apply {description.path} --remove"
-            raise Refused(f"{description.path} no longer has {', '.join(gone)}, which run", hint=hint)
-        apply.permit(made, different, stop=self.allow_stop, remove=remove, yes=True)
-        said = apply.carry_out(made, pacemaker, Checkpoints(), self.seconds)
-        if said["loaded"] and not said["settled"]:
-            raise Findings(
-                f"the cluster has not settled within {self.seconds:.0f} s", hint="crm_mon -1 says more"
-            )
+        leaves = self.name if self.leaving else ""
+        description = self.description
+        load(description.wanted, description.path, self.seconds, leaves=leaves, allow_stop=self.allow_stop)
 
     def key(self, step: Step) -> None:
         """Copy the key, through stdin."""
@@ -159,17 +144,31 @@ class World(View):
 
     def conf(self, step: Step) -> None:
         """One host's corosync.conf; where there is one, what the admin wrote besides stays."""
-        newest, number = self.base()
-        machine = self.machines.get(step.where)
+        self._write_conf(step.where)
+
+    def omit(self, step: Step) -> None:
+        """One host's corosync.conf without the machine that another one replaces."""
+        self._write_conf(step.where, self.name)
+
+    def _write_conf(self, where: str, without: str = "") -> None:
+        newest, number = self.files.base(without)
+        machine = self.machines.get(where)
         own = machine.conf if machine and machine.conf else newest
-        text = corosync_text.renewed(own, corosync_conf(self.description.cloud), number)
-        far.write(self.far(step.where), far.CONF, text.encode())
+        text = corosync_text.renewed(own, corosync_conf(self.description.cloud, without), number)
+        far.write(self.far(where), far.CONF, text.encode())
 
     def reload(self, _step: Step) -> None:
         """All members read it, and it is seen that they did."""
         far.reload(self.far(self.here))
         self._wait(
             lambda: "" if self.now().running else "Corosync of every member", "the new members", LOADED
+        )
+
+    def part(self, _step: Step) -> None:
+        """All members read it, and none of them knows the old machine's address any more."""
+        far.reload(self.far(self.here))
+        self._wait(
+            lambda: "Corosync of every member" if self.now().moved else "", "the old address to go", LOADED
         )
 
     def start(self, _step: Step) -> None:
@@ -260,6 +259,8 @@ DEEDS: Mapping[Verb, Callable[[World, Step], None]] = {
     Verb.HOLD: World.hold,
     Verb.CONF: World.conf,
     Verb.RELOAD: World.reload,
+    Verb.OMIT: World.omit,
+    Verb.PART: World.part,
     Verb.START: World.start,
     Verb.JOIN: World.join,
     Verb.RELEASE: World.release,

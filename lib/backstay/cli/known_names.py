@@ -27,12 +27,13 @@ _RESOURCES = "configuration/resources//*[self::primitive or self::group or self:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names that a description or a CIB has, each kind in its own order."""
+    """The names that a description or a CIB has, each kind in its own order; `mirrors` are DRBD's."""
 
     hosts: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
+    mirrors: tuple[str, ...] = ()
 
 
 def names(words: Iterable[str]) -> Names:
@@ -56,6 +57,7 @@ def names(words: Iterable[str]) -> Names:
 def of_description(files: Iterable[bytes]) -> Names:
     """The names in the files of a cloud description, also of one that is not finished."""
     found: dict[str, list[str]] = {"hosts": [], "domains": [], "storage": [], "devices": []}
+    mirrors: list[str] = []
     for data in files:
         try:
             tree = yaml.load(data, Loader=_LOADER)  # noqa: S506  (a safe loader, in C where there is one)
@@ -64,8 +66,22 @@ def of_description(files: Iterable[bytes]) -> Names:
         for section in found:
             part = tree.get(section) if isinstance(tree, Mapping) else None
             found[section] += [str(name) for name in part] if isinstance(part, Mapping) else []
+        mirrors += _mirrors(tree) if isinstance(tree, Mapping) else []
     domains, devices = tuple(found["domains"]), tuple(found["devices"])
-    return Names(tuple(found["hosts"]), domains, (*domains, *found["storage"]), devices)
+    return Names(tuple(found["hosts"]), domains, (*domains, *found["storage"]), devices, tuple(mirrors))
+
+
+def _mirrors(tree: Mapping[object, object]) -> list[str]:
+    """The DRBD resources of domains and storage; one that has no name of its own has its owner's."""
+    disks = [(name, part["drbd"]) for name, part in _parts(tree, "domains") if "drbd" in part]
+    disks += [(name, part) for name, part in _parts(tree, "storage") if part.get("type") == "drbd"]
+    return [str(disk.get("resource", name)) for name, disk in disks if isinstance(disk, Mapping)]
+
+
+def _parts(tree: Mapping[object, object], section: str) -> list[tuple[str, Mapping[object, object]]]:
+    there = tree.get(section)
+    items = there.items() if isinstance(there, Mapping) else ()
+    return [(str(name), part) for name, part in items if isinstance(part, Mapping)]
 
 
 def of_cib(cib: bytes) -> Names:
@@ -80,6 +96,7 @@ def of_cib(cib: bytes) -> Names:
         _values(root, "configuration/resources//primitive[@type='domain' or @type='VirtualDomain']/@id"),
         _values(root, f"{_RESOURCES}[not(@class='stonith')]/@id"),
         _values(root, "configuration/resources//primitive[@class='stonith']/@id"),
+        _values(root, "configuration/resources//nvpair[@name='drbd_resource']/@value"),
     )
 
 

@@ -123,5 +123,6 @@ def logs(folder: Path | None, output: str) -> None:
 
 
 lab.add_command(lab_faults.demo)
+lab.add_command(lab_faults.demo_frontend)
 lab.add_command(lab_faults.fault)
 lab.add_command(lab_faults.audit_command)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`backstay lab demo|fault|audit`: break the cluster-in-a-box, and be told what that cost.
+"""`backstay lab demo|demo-frontend|fault|audit`: break the cluster-in-a-box, and be told what that cost.
 
 Turns words of the command line into calls; decides nothing itself.
 """
@@ -53,6 +53,27 @@ def demo(
             err=output == "json",
         )
     if not result.held and not before:
+        raise Findings("not all of it held", hint="the list above says what")
+
+
+@click.command("demo-frontend")
+@click.option(
+    "--deb", type=click.Path(path_type=Path), help="Install Backstay in the nodes from this package."
+)
+@click.option(
+    "--source", type=click.Path(path_type=Path), help="Install Backstay in the nodes from this source tree."
+)
+@click.option("--keep", is_flag=True, help="Leave the cluster up afterwards.")
+@options.common
+def demo_frontend(deb: Path | None, source: Path | None, *, keep: bool, output: str) -> None:
+    """Show what a manager of machines does when libvirtd crashes, without Backstay and with it (needs root)."""
+    from backstay.lab.demo_frontend import play
+    from backstay.lab.installation import Payload
+
+    payload = Payload(deb and deb.absolute(), source and source.absolute())
+    result = play(Layout.from_environment(), payload, Progress(), keep=keep)
+    options.show(output, result.text, {"held": result.held, "acts": [asdict(act) for act in result.acts]})
+    if not result.held:
         raise Findings("not all of it held", hint="the list above says what")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from getpass import getuser
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ import click
 
 from backstay.cloud.model import Cloud
 from backstay.cloud.parse import parse_files
+from backstay.cloud.problems import nearest
 from backstay.errors import BadInput, Refused
 from backstay.host.definition_files import DefinitionFiles
 
@@ -108,23 +110,52 @@ def read_input(name: str) -> tuple[bytes, str]:
     """The content of the file `name` (`-` is stdin), and its name for messages; BadInput when it cannot be read."""
     if name == STDIN:
         return sys.stdin.buffer.read(), "<stdin>"
+    if not name:
+        raise BadInput("the name of the file is empty", hint="is a variable of a script not set? - is stdin")
     try:
         return Path(name).read_bytes(), name
+    except FileNotFoundError as error:
+        raise BadInput(f"there is no file {name}", hint=_beside(Path(name))) from error
+    except PermissionError as error:
+        raise BadInput(f"{name} may not be read by {getuser()}", hint="run it with sudo") from error
+    except IsADirectoryError as error:
+        raise BadInput(f"{name} is a directory, and a file is needed", hint="name a file in it") from error
     except OSError as error:
         hint = "name an existing file, or - for stdin"
         raise BadInput(f"{name} cannot be read: {error.strerror}", hint=hint) from error
 
 
+def _beside(path: Path) -> str:
+    """What may have been meant by a name that is not there."""
+    try:
+        there = [one.name for one in path.parent.iterdir()]
+    except OSError:
+        return f"there is no directory {path.parent} either; name an existing file, or - for stdin"
+    meant = nearest(path.name, there)
+    return f"did you mean {path.parent / meant}?" if meant else "name an existing file, or - for stdin"
+
+
 def read_files(name: str) -> list[tuple[str, bytes]]:
     """The files of a description: `name` itself (`-` is stdin), or the *.yaml files of a directory, in order."""
     path = Path(name)
-    if name == STDIN or not path.is_dir():
+    if name in (STDIN, "") or not path.is_dir():
         data, shown = read_input(name)
         return [(shown, data)]
-    files = sorted(str(entry) for entry in path.iterdir() if entry.suffix in (".yaml", ".yml"))
+    try:
+        files = sorted(str(entry) for entry in path.iterdir() if entry.suffix in (".yaml", ".yml"))
+    except PermissionError as error:
+        raise BadInput(f"{name} may not be read by {getuser()}", hint="run it with sudo") from error
     if not files:
         raise BadInput(f"{name} has no *.yaml file", hint="put the description into it, or name a file")
     return [(file, read_input(file)[0]) for file in files]
+
+
+def read_described(name: str) -> list[tuple[str, bytes]]:
+    """The same, for a verb that changes the description of this cluster and cannot do without it."""
+    if not Path(name).exists():
+        hint = "name it with --cloud; /usr/share/doc/backstay/examples has some to begin with"
+        raise BadInput(f"there is no cloud description {name} on this host", hint=hint)
+    return read_files(name)
 
 
 def read_cloud(name: str) -> Cloud:
@@ -134,6 +165,12 @@ def read_cloud(name: str) -> Cloud:
 
 def as_cloud(files: list[tuple[str, bytes]], name: str) -> Cloud:
     """The cloud description in these files, called `name` as a whole, with the definitions that can be read."""
+    from backstay.plan import planned  # most verbs read no description, and need no lxml
+
+    for file, data in files:
+        if planned.is_plan(data):
+            hint = f"backstay apply {file} carries it out"
+            raise BadInput(f"{file} is a plan of backstay plan --out, not a cloud description", hint=hint)
     return parse_files(files, files[0][0] if len(files) == 1 else name, DefinitionFiles())
 
 

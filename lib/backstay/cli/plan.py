@@ -6,9 +6,10 @@ Decides nothing about consequences: Pacemaker's own scheduler is asked. Changes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
@@ -17,14 +18,17 @@ from lxml import etree
 from backstay.cib import document, schema
 from backstay.cib.difference import Difference, differences, foreign
 from backstay.cib.merge import check_cluster, merge, set_nodes
+from backstay.cib.options import Metadata
 from backstay.cib.render import render
 from backstay.cib.templates import Templates, directories
 from backstay.cli import options
 from backstay.cli.validate import findings
-from backstay.errors import BadInput, Findings
+from backstay.errors import BadInput, Findings, Refused
+from backstay.fencing import configuration as fencing
+from backstay.host.metadata import Installed
 from backstay.host.output import PRIVATE, write_atomically
 from backstay.host.pacemaker import Pacemaker
-from backstay.host.scheduler import simulate
+from backstay.host.scheduler import simulate, status
 from backstay.plan import planned, wording
 from backstay.plan.planned import Plan
 from backstay.plan.prediction import predict
@@ -39,6 +43,10 @@ class Simulated:
     def transition(self, cib: bytes) -> Transition:
         """What it would do with `cib`."""
         return read(simulate(cib))
+
+    def present(self, cib: bytes) -> Transition:
+        """Where everything of `cib` runs, without a word about what comes: sooner by far."""
+        return read(status(cib))
 
 
 def check_schema(cib: etree._Element, what: str) -> None:
@@ -58,18 +66,20 @@ def _raise_first(found: Iterable[schema.Finding], what: str) -> None:
 def make(
     files: list[tuple[str, bytes]],
     name: str,
-    cib: tuple[bytes, str],
+    cib: Callable[[], tuple[bytes, str]],
     directories_: tuple[Path, ...],
     pacemaker: Pacemaker,
 ) -> Plan:
     """The plan that turns `cib` into what `files`, called `name`, say: a description, or a whole CIB.
 
-    Refused when that is another cluster's, or an id is taken; Findings when the outcome would not be valid.
+    The files come first: what is wrong with them is said without asking any cluster. Refused when that is another
+    cluster's, or an id is taken; Findings when the outcome would not be valid.
     """
-    live = document.parse(*cib)
     if len(files) == 1 and document.is_xml(files[0][1]):
-        return replacing(live, document.parse(files[0][1], files[0][0]), pacemaker)
+        wanted = document.parse(files[0][1], files[0][0])
+        return replacing(document.parse(*cib()), wanted, pacemaker)
     cloud = options.as_cloud(files, name)
+    live = document.parse(*cib())
     check_cluster(live, cloud.cluster.name)
     new = merge(live, render(cloud, Templates(directories(directories_))))
     return between(live, new, cloud.cluster.name, pacemaker)
@@ -103,10 +113,50 @@ def between(live: etree._Element, new: etree._Element, cluster: str, pacemaker: 
     return Plan(cluster, etree.tostring(live).decode(), after.decode(), prediction)
 
 
+def as_of_now(made: Plan, pacemaker: Pacemaker) -> Plan:
+    """The same change, foreseen from what runs now: a plan may be old, and while somebody is asked things happen.
+
+    One for which nothing has happened is given as it is, and so is one whose configuration is no longer the live one:
+    loading that is refused. Refused when it was made for another cluster.
+    """
+    live = document.parse(*start_from(None, pacemaker))
+    here = document.cluster_name(live)
+    if "" not in (here, made.cluster) and here != made.cluster:
+        hint = "make a plan for this one: backstay plan"
+        raise Refused(f"the plan is for the cluster {made.cluster}, this one is {here}", hint=hint)
+    before, after = (document.parse(text.encode(), "the plan") for text in (made.before, made.after))
+    if any(live.get(name) != before.get(name) for name in ("admin_epoch", "epoch")):
+        return made
+    if etree.tostring(live).decode() == made.before:
+        return made  # to foresee the same again takes minutes for 1000 domains
+    new = deepcopy(after)
+    old, now = new.find("status"), live.find("status")
+    if old is not None:
+        new.remove(old)
+    if now is not None:
+        new.append(deepcopy(now))
+    text = document.write(new)
+    prediction = predict(live, document.parse(text, "the plan"), Simulated())
+    return Plan(made.cluster, etree.tostring(live).decode(), text.decode(), prediction)
+
+
+def unfenced(made: Plan) -> tuple[str, ...]:
+    """The hosts of the cluster that some device can fence now, and none could after the plan."""
+    before, after = (
+        fencing.read(document.parse(text.encode(), "the plan")) for text in (made.before, made.after)
+    )
+    return before.losing(after)
+
+
 def changed(plan: Plan) -> tuple[Difference, ...]:
-    """What differs between the plan's two configurations."""
+    """What differs between the plan's two configurations.
+
+    Nothing when all of it is another spelling, or a default: then nothing is loaded. Otherwise another spelling of a
+    parameter is loaded along, and counts, since Pacemaker restarts or reloads the resource for it.
+    """
     before, after = (document.parse(text.encode(), "plan") for text in (plan.before, plan.after))
-    return differences(before, after)
+    known = Metadata(Installed())
+    return differences(before, after, known) and differences(before, after, known, exact=True)
 
 
 def hand_made(plan: Plan) -> tuple[tuple[str, str], ...]:
@@ -122,6 +172,7 @@ def show(plan: Plan, different: tuple[Difference, ...]) -> str:
         return "\n".join([f"cluster {plan.cluster}: nothing changes.", *stays])
     lines = [f"cluster {plan.cluster}", "what changes:", *wording.changes(different)]
     lines += ["what that does (! ends something that runs):", *wording.consequences(plan.prediction)]
+    lines += [f"  ! {wording.unfenced(host)}" for host in unfenced(plan)]
     lines += stays
     return "\n".join(lines)
 
@@ -136,7 +187,8 @@ def facts(plan: Plan, different: tuple[Difference, ...]) -> dict[str, object]:
         "anyway": [asdict(step) for step in foreseen.anyway],
         "stranded": list(foreseen.stranded),
         "hand_made": [{"kind": kind, "name": name} for kind, name in hand_made(plan)],
-        "hurts": bool(foreseen.harm or foreseen.stranded),
+        "unfenced": list(unfenced(plan)),
+        "hurts": bool(foreseen.harm or foreseen.stranded or unfenced(plan)),
     }
 
 
@@ -161,13 +213,14 @@ def plan(file: str, cib: str | None, out: Path | None, directories_: tuple[Path,
 
     FILE may also be a whole CIB, edited by hand: then everything is as it says, Backstay's or not.
     Pacemaker's own scheduler says what starts, stops, moves or is fenced. Exit code 1: something that runs would be
-    stopped, a host fenced, or a domain finds no place.
+    stopped, a host fenced, a domain finds no place, or nothing could fence a host any more.
     """
     pacemaker = Pacemaker()
-    made = make(options.read_files(file), file, start_from(cib, pacemaker), directories_, pacemaker)
+    made = make(options.read_files(file), file, partial(start_from, cib, pacemaker), directories_, pacemaker)
     different = changed(made)
     if out is not None:
         write_atomically(out, planned.write(made), PRIVATE)
         click.echo(f"wrote {out}; backstay apply {out} carries it out", err=True)
     options.show(output, show(made, different), facts(made, different))
-    return HURTS if different and (made.prediction.harm or made.prediction.stranded) else 0
+    hurts = made.prediction.harm or made.prediction.stranded or unfenced(made)
+    return HURTS if different and hurts else 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
-from backstay.fencing import ipmi, redfish, redfish_wording, rehearsal, wording
+from backstay.fencing import foreign, ipmi, ipmi_rehearsal, redfish, redfish_wording, rehearsal, wording
 from backstay.fencing.ours import REDFISH_AGENT, IpmiProof, Proof
 from backstay.fencing.parameters import Values
 from backstay.fencing.wording import Named
@@ -19,10 +19,11 @@ from backstay.host.redfish_proof import RedfishProof
 
 def simulator(agent: str, configured: Mapping[str, str]) -> AbstractContextManager[rehearsal.Bmc]:
     """A BMC on loopback that an agent with these parameters can be rehearsed with."""
-    if agent == REDFISH_AGENT:
+    if agent == REDFISH_AGENT or agent in foreign.REDFISH:
         return loopback_redfish.simulator()
-    role = configured.get("privlvl", "operator").strip().lower()
-    return loopback_bmc.simulator(role, rehearsal.key_of(configured))
+    usual = "administrator" if agent in foreign.IPMILAN else "operator"
+    role = configured.get("privlvl", usual).strip().lower()
+    return loopback_bmc.simulator(role, ipmi_rehearsal.key_of(configured))
 
 
 def reach(agent: str, values: Values, device: Named, notes: list[str]) -> Proof:

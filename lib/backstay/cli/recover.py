@@ -24,6 +24,7 @@ from backstay.errors import BackstayError, BadInput, CannotAsk, Findings, Refuse
 from backstay.host import frontend, membership, recoveries
 from backstay.host.attributes import Attributes
 from backstay.host.clock import Deadline, TimedOut, until
+from backstay.host.interrupt import Interrupted
 from backstay.host.libvirtd import NOTE
 
 ANSWER = 30.0  # seconds for a tool of the cluster
@@ -48,27 +49,43 @@ def recover(
     off: a host that still runs its guests while they are started elsewhere destroys their disks. Exit codes: 0 nothing
     is open; 1 something is not recovered; 3 the cluster could not be asked; 4 refused.
     """
-    found = _look()
+    if host is None and (confirm or proof is not None):
+        raise BadInput("which host is dead", hint="backstay recover HOST --confirm-dead")
+    if not confirm and (proof is not None or only_plan):
+        word = "--plan" if proof is None else "--proof"
+        raise BadInput(
+            f"{word} alone says nothing", hint=f"with it: backstay recover {host or 'HOST'} --confirm-dead"
+        )
     if host is None:
-        if confirm or proof is not None:
-            raise BadInput("which host is dead", hint="backstay recover HOST --confirm-dead")
-        return _show(found, output)
-    one = next((each for each in found if each.name == host), None)
-    if one is None:
-        names = ", ".join(each.name for each in found)
-        raise BadInput(f"{host} is no host of this cluster", hint=f"its hosts are {names}")
-    if not confirm:
-        return _show([one], output)
-    decision = decide(one)
-    _refuse(one, decision)
-    if decision.verb != HOLD:
+        return _show(_look(), output)
+    one = _one(host)
+    if not confirm or not _is_open(one):
         return _show([one], output)
     click.echo(_would(one, only_plan), err=not only_plan)
     if only_plan:
         return 0
     _prove(host, proof)
+    one = _one(host)  # it may be back, or somebody else's word was quicker, while this one was being given
+    if not _is_open(one):
+        return _show([one], output)
     _confirm(one)
     return _until_done(host, seconds, output)
+
+
+def _one(host: str) -> Host:
+    found = _look()
+    one = next((each for each in found if each.name == host), None)
+    if one is None:
+        names = ", ".join(each.name for each in found)
+        raise BadInput(f"{host} is no host of this cluster", hint=f"its hosts are {names}")
+    return one
+
+
+def _is_open(one: Host) -> bool:
+    """Whether a human's word is missing; Refused where it must not be taken."""
+    decision = decide(one)
+    _refuse(one, decision)
+    return decision.verb == HOLD
 
 
 def _look() -> list[Host]:
@@ -178,6 +195,11 @@ def _until_done(host: str, seconds: float, output: str) -> int:
 
     try:
         return _show([until(done, Deadline(seconds), POLL, f"{host} to be recovered")], output)
+    except KeyboardInterrupt:
+        hint = f"look with: backstay recover {host}"
+        raise Interrupted(
+            f"{host} is confirmed to be off; its recovery goes on by itself", hint=hint
+        ) from None
     except TimedOut:
         said = _said() or "no frontend that recovers hosts runs now, or it has not begun"
         raise Findings(

@@ -21,7 +21,7 @@ from backstay.host.output import PRIVATE, PUBLIC, make_directory, write_atomical
 LOADING = """\b
 What --template writes is loaded by each of
   cibadmin --modify --allow-create --xml-file SNIPPET
-  crm configure load xml update SNIPPET
+  crm configure load xml update SNIPPET   (where --describe does not say that it takes something away)
 with --for crmsh by
   crm configure load update SNIPPET
 and for pcs, whose cib-push takes whole CIBs:

@@ -47,6 +47,8 @@ def snippet(
     """The template `name` with the values `given`, as XML; put into the CIB in the file `into` if there is one."""
     made = render_alone(templates, name, given, explain=explain)
     if into is None:
+        if lost := templates.header(name).crmsh_replaces:
+            click.echo(_not_by_crmsh(lost), err=True)
         return write_snippet(made)
     data, shown = options.read_input(into)
     live = parse(data, shown)
@@ -56,11 +58,16 @@ def snippet(
     return write(add(live, made))
 
 
+def _not_by_crmsh(lost: str) -> str:
+    return f"not for `crm configure load xml update`, which would take away {lost}"
+
+
 def commands(templates: Templates, name: str, given: dict[str, str]) -> bytes:
     """The template `name` with the values `given`, in the words of the crm shell."""
     configuration = render_alone(templates, name, given).find("configuration")
     assert configuration is not None  # render_alone makes one
-    return words(configuration).encode()
+    # In a file of commands a backslash joins what belongs together; cluster scripts have it without.
+    return words(configuration).replace("\n ", " \\\n ").encode()
 
 
 def write_scripts(templates: Templates, directory: Path) -> None:
@@ -120,6 +127,8 @@ def description(head: Header) -> str:
             textwrap.fill(paragraph, WIDTH) for paragraph in head.explains.split("\n\n")
         )
     values = "\n".join(_described(value) for value in head.takes)
+    if head.crmsh_replaces:
+        text += "\n\n" + textwrap.fill(f"It is {_not_by_crmsh(head.crmsh_replaces)}.", WIDTH)
     return f"{text}\n\nIt takes:\n{values}" if head.takes else f"{text}\n\nIt takes no values."
 
 

@@ -78,7 +78,16 @@ def _lines(page: Page, version: str) -> Iterator[str]:
     for title, blocks in page.parts:
         if blocks:
             yield f'.SH "{escaped(title)}"'
-            yield from _blocks(blocks)
+            yield from _without_needless(_blocks(blocks))
+
+
+def _without_needless(lines: Iterable[str]) -> Iterator[str]:
+    """Lines without the paragraphs that begin right below a title: roff begins one there by itself."""
+    below = True
+    for line in lines:
+        if not (below and line == ".PP"):
+            yield line
+        below = line.startswith(".SS ")
 
 
 def _blocks(blocks: Iterable[Block]) -> Iterator[str]:

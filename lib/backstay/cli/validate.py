@@ -16,9 +16,7 @@ from backstay.cib import document, schema
 from backstay.cib.render import render as render_cib
 from backstay.cib.templates import Templates, directories
 from backstay.cli import options
-from backstay.cloud.parse import parse_files
 from backstay.cloud.problems import InvalidDescription, Problem
-from backstay.host.definition_files import DefinitionFiles
 from backstay.host.pacemaker import Pacemaker
 
 FINDINGS = 1
@@ -43,7 +41,7 @@ def _what(files: list[tuple[str, bytes]], name: str, places: tuple[Path, ...]) -
     data = files[0][1]
     if len(files) == 1 and document.is_xml(data):
         return document.parse(data, name), "CIB"
-    cloud = parse_files(files, name, DefinitionFiles())
+    cloud = options.as_cloud(files, name)
     cib = render_cib(cloud, Templates(directories(places)))
     # Written and read again: findings then name the line of what `backstay render` writes.
     rendered = document.parse(document.write(cib), f"the CIB rendered from {name}")

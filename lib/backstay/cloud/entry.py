@@ -39,14 +39,40 @@ def with_host(text: str, name: str, entry: str) -> str:
         raise BadInput(
             "the section `hosts` is not written as indented lines, one host below the other", hint=hint
         )
-    indent = " " * hosts.value[-1][0].start_mark.column
-    lines = [f"{indent}{name}:", *(f"{indent}  {line}".rstrip() for line in entry.strip("\n").split("\n"))]
     numbers = _numbers(hosts)
-    if numbers and all(numbers) and not _has(entry, NODEID):
-        lines.insert(1, f"{indent}  {NODEID}: {max(map(int, numbers)) + 1}")
+    number = str(max(map(int, numbers)) + 1) if numbers and all(numbers) else ""
     end = _end_of_line(text, _last(hosts.value[-1][1]))
     before = text[:end] if text[:end].endswith("\n") else text[:end] + "\n"
-    return before + "\n".join(lines) + "\n" + text[end:]
+    return before + _lines(hosts.value[-1][0], name, entry, number) + text[end:]
+
+
+def with_other(text: str, name: str, entry: str) -> str:
+    """`text` in which the host `name` has this `entry` in the place of its own; its number in Corosync stays.
+
+    Raises BadInput where the host is not written in lines of its own.
+    """
+    key, value = next(pair for pair in _in_lines(text, name).value if pair[0].value == name)
+    number = _of(value, NODEID)
+    kept = str(number.value) if number is not None else ""
+    begin, end = key.start_mark.index - key.start_mark.column, _end_of_line(text, _last(value))
+    return text[:begin] + _lines(key, name, entry, kept) + text[end:]
+
+
+def _lines(beside: yaml.Node, name: str, entry: str, number: str) -> str:
+    """The lines of a host, as far from the margin as the key `beside`; `number` is for an entry that has none."""
+    indent = " " * beside.start_mark.column
+    lines = [f"{indent}{name}:", *(f"{indent}  {line}".rstrip() for line in entry.strip("\n").split("\n"))]
+    if number and not _has(entry, NODEID):
+        lines.insert(1, f"{indent}  {NODEID}: {number}")
+    return "\n".join(lines) + "\n"
+
+
+def _in_lines(text: str, name: str) -> yaml.MappingNode:
+    hosts = _hosts(text)
+    assert hosts is not None  # the caller saw the host in it
+    if hosts.flow_style:
+        raise BadInput("the section `hosts` is written in braces", hint=f"change {name} by hand")
+    return hosts
 
 
 def without_host(text: str, name: str, numbers: Mapping[str, int]) -> str:
@@ -54,14 +80,10 @@ def without_host(text: str, name: str, numbers: Mapping[str, int]) -> str:
 
     Raises BadInput where the host is not written in lines of its own.
     """
-    hosts = _hosts(text)
-    if hosts is None:
+    if not mentions(text, name):
         return text
-    pair = next((pair for pair in hosts.value if pair[0].value == name), None)
-    if pair is None:
-        return text
-    if hosts.flow_style:
-        raise BadInput("the section `hosts` is written in braces", hint=f"take {name} out by hand")
+    hosts = _in_lines(text, name)
+    pair = next(pair for pair in hosts.value if pair[0].value == name)
     begin = pair[0].start_mark.index - pair[0].start_mark.column
     changes = [(begin, _end_of_line(text, _last(pair[1])), "")]
     for key, value in hosts.value:
@@ -116,7 +138,11 @@ def _compose(text: str) -> yaml.Node | None:
     try:
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise BadInput(f"it is no YAML ({error})", hint="backstay validate says where") from error
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise BadInput(
+            f"it is no YAML{where}: {problem or 'it cannot be read'}", hint="mend it there"
+        ) from error
 
 
 def _hosts(text: str) -> yaml.MappingNode | None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from backstay.cloud import names
 from backstay.cloud.kinds import ADDRESS, PATH, choice, duration, integer, many, matching
 from backstay.cloud.model import Frontend, Host
 from backstay.cloud.once import known
-from backstay.cloud.problems import listed, nearest, quote
 from backstay.cloud.reader import Fields
 from backstay.cloud.sections import Key, Section, Variants
 from backstay.cloud.stores import Storage
@@ -22,8 +22,6 @@ from backstay.cloud.units import Seconds
 
 OPENNEBULA, GANETI, GENERIC = "opennebula", "ganeti", "generic"
 GROUP = "frontend"  # what the group of a generic one is called
-UNITS = {OPENNEBULA: (), GANETI: ("ganeti",), GENERIC: ()}
-LEAST_TIMEOUT = 20
 LEAST_ROLE_TIMEOUT = 60
 ROLE_TIMES = {"start_timeout": Seconds(Fraction(180)), "stop_timeout": Seconds(Fraction(120))}
 _UNIT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
@@ -35,18 +33,6 @@ _HOST = matching("name of a host", names.HOST_NAME, names.HOST_NAME_EXPECTED)
 
 # fmt: off
 _TYPE = Key("type", choice((OPENNEBULA, GANETI, GENERIC)), "Which software it is.", required=True)
-
-
-def _common(units: str) -> tuple[Key, ...]:
-    return (
-        Key("units", many(matching("systemd unit", _UNIT, "a systemd unit, without `.service`")),
-            "Its systemd units in the order of their start. None of them is enabled in systemd.", default=units),
-        Key("start_timeout", duration(LEAST_TIMEOUT), "Time for the start of a unit.", default="100s"),
-        Key("stop_timeout", duration(LEAST_TIMEOUT), "Time for the stop of a unit.", default="100s"),
-        Key("stop_fails", choice(("block", "fence")), "What a stop that failed means: a human looks, or the host is "
-            "fenced, and its guests with it.", default="block"),
-        Key("storage", many(_STORAGE, "storage"), "Storage that has to be on its host first.", default="none"),
-    )
 
 
 def _role() -> tuple[Key, ...]:
@@ -81,15 +67,24 @@ BY_OPENNEBULA = Section(
 )
 BY_GANETI = Section(
     "frontend",
-    "Ganeti's daemons, watched and started again where its master is. Nothing moves by itself.",
+    "The master of Ganeti, on exactly one host; its address is Ganeti's own.",
     (
         _TYPE,
-        Key("ganeti_master", _HOST, "The host that is Ganeti's master now.", required=True),
-        *_common("ganeti"),
+        Key("prefers", many(_HOST, "hosts"), "Where it starts when it has the choice.", default="no host"),
+        Key("patience", duration(1), "How long the answer of its daemons may be missing before the role has failed.",
+            default="20s"),
+        Key("lease", PATH, "A file on storage that moves with it, in which it writes who holds the role.",
+            default="none"),
+        *_role(),
     ),
 )
 _PROBES = many(
-    matching("probe", _PROBE, "`http://...`, `https://...`, `tcp://host:port` or `command:/path`"), "probes"
+    replace(
+        matching("probe", _PROBE, "`http://...`, `https://...`, `tcp://host:port` or `command:/path`"),
+        instead="`command:/path` of a program that knows it, or a profile with `{file:/path}` in it (a description "
+        "holds no secret)",
+    ),
+    "probes",
 )
 BY_GENERIC = Section(
     "frontend",
@@ -131,24 +126,17 @@ def frontend_of(fields: Fields | None, hosts: Sequence[Host], storage: Sequence[
     given.pop("type", None)
     there = [host.name for host in hosts]
     section = dict(FRONTEND.sections)[kind]
-    if kind != GANETI:
-        places = fields.places("prefers", section.kind("prefers"))
-        given["prefers"] = known(fields.report, places, there, "`prefers` of the frontend", "host")
-    leader = given.get("ganeti_master")
-    if leader and leader not in there:
-        found = f"{quote(leader)} for `ganeti_master`"
-        expected = f"the name of a host ({listed(there)})"
-        fields.report.add(fields.where("ganeti_master"), found, expected, nearest(leader, there))
+    places = fields.places("prefers", section.kind("prefers"))
+    given["prefers"] = known(fields.report, places, there, "`prefers` of the frontend", "host")
     by_name = {one.name: one for one in storage}
     places = fields.places("storage", section.kind("storage"))
     chosen = known(fields.report, places, by_name, "`storage` of the frontend", "storage")
     given["storage"] = chosen
     given["needs"] = tuple(by_name[name].resource for name in chosen)
     given["checks"] = tuple(by_name[name].watched_by for name in chosen if by_name[name].watched_by)
-    if kind != GANETI:
-        given = ROLE_TIMES | given
+    given = ROLE_TIMES | given
     if kind == GENERIC and not given.get("units") and given.get("profile", "generic") == "generic":
         expected = "`units`, or `profile`: the profile generic has none of its own"
         fields.report.add(fields.at, "the frontend without `units`", expected)
-    given.setdefault("units", UNITS[kind])
+    given.setdefault("units", ())
     return Frontend(GROUP if kind == GENERIC else kind, kind=kind, **given)

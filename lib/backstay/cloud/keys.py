@@ -58,6 +58,10 @@ _CLUSTER_NAME = matching(
 )
 _NAME = matching("name", names.HOST_NAME, names.HOST_NAME_EXPECTED)
 _DOMAIN_NAME = matching("name of a domain", names.DOMAIN_NAME, names.DOMAIN_NAME_EXPECTED)
+_NO_SECRET = "(a description holds no secret)"
+_FILE_OF_RECIPIENTS = (
+    f"the path of a file of recipients, such as `/etc/backstay/alert-recipients` {_NO_SECRET}"
+)
 _PARAMETERS = Named("parameter", line(), PARAMETER, 100, secrets=True)
 
 # A table: a line or two for each key.
@@ -79,6 +83,7 @@ MIGRATION = Section(
     ),
 )
 
+UNHEALABLE = ("leave", "fence", "degrade")
 LIBVIRTD = Section(
     "cluster.libvirtd",
     "How a libvirtd in trouble is treated.",
@@ -86,6 +91,10 @@ LIBVIRTD = Section(
         Key("heal_budget", duration(),
             "How long a libvirtd that cannot be healed is only reported before the domains leave that host.",
             default="60s"),
+        Key("unhealable", choice(UNHEALABLE),
+            "What happens then, where another host's libvirtd is healthy: the domains leave that host, the host is "
+            "fenced (for guests that a frontend placed, and only while some run there), or it is only reported.",
+            default="leave"),
     ),
 )
 
@@ -150,11 +159,11 @@ POLICY = Section(
         Key("no_quorum", choice(_FREEZE),
             "What hosts without quorum do.", default="freeze"),
         Key("fencing_timeout", duration(10), "Time for one whole fencing, retries included.", default="60s"),
-        Key("priority_fencing_delay", duration(),
-            "Two hosts: the one that runs more of importance is fenced that much later.",
+        Key("priority_fencing_delay", duration(0),
+            "Two hosts: the one that runs more of importance is fenced that much later; `0s`: at once.",
             default="15s for two hosts without a device"),
-        Key("tie_delay", duration(),
-            "Two hosts: the first one is fenced that much later when both are of equal importance.",
+        Key("tie_delay", duration(0),
+            "Two hosts: the first one is fenced that much later when both are of equal importance; `0s`: at once.",
             default="5s for two hosts without a device"),
         Key("stickiness", integer(0, 999999), "How strongly a domain stays where it runs.", default="1000"),
         Key("migration_threshold", integer(1, 999999),
@@ -226,7 +235,7 @@ FENCE_DEVICE = Section(
         Key("parameters", _PARAMETERS, "Further parameters of the agent, none of them a secret."),
         Key("password_script", PATH, "A program on every host that prints the password."),
     ),
-    instead="`password_script: /etc/backstay/print-password` (a description holds no secret)",
+    instead=f"`password_script: /etc/backstay/print-password` {_NO_SECRET}",
 )
 
 APART = Section(
@@ -256,7 +265,7 @@ ALERT = Section(
     (
         Key("program", PATH, "The alert agent, on every host: Backstay's own (backstay-alert(8)) or another.",
             default="/usr/libexec/backstay/alert"),
-        Key("recipients", many(line()),
+        Key("recipients", many(line(instead=_FILE_OF_RECIPIENTS)),
             "Who is told; the agent says what a recipient is. Backstay's: a mail address, http(s)://..., journal, or "
             "the path of a file of them.", default="none"),
         Key("events", many(choice(_EVENTS)),
@@ -266,6 +275,7 @@ ALERT = Section(
         Key("timeout", duration(), "Time for the agent.", default="30s"),
         Key("parameters", _PARAMETERS, "The agent's environment, none of it a secret."),
     ),
+    instead=f"a parameter that names a file, such as `smtp_password_file` or `web_token_file` {_NO_SECRET}",
 )
 
 CLOUD = Section(

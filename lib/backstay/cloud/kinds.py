@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 
 from backstay.cloud import names
 from backstay.cloud.problems import listed, nearest
+from backstay.cloud.secrets import INSTEAD
 from backstay.cloud.units import (
     LONGEST,
     SIZE_EXAMPLE,
@@ -29,12 +30,14 @@ from backstay.cloud.units import (
 
 TRUE = ("true", "yes", "on")
 FALSE = ("false", "no", "off")
+"""Words for yes and no, in lower case; any case is read. YAML 1.1 takes them for booleans as well."""
 PATH_EXAMPLE = "an absolute path such as `/srv/vm/domains/web1.xml`"
 # A path of YAML that an editor checks: no `..`, nothing that cannot be printed.
 _PATH = r"/(?!(?:.*/)?\.\.(?:/|$))[^\x00-\x1f\x7f]{0,1023}"
-LONGEST_LINE = 1024
+LONGEST_LINE = 1024  # characters
 
 Json = Mapping[str, object]
+"""A part of a JSON Schema, as json.dumps takes it."""
 
 
 def _guess_nothing(_: str) -> str:
@@ -43,8 +46,10 @@ def _guess_nothing(_: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of value. `convert` raises ValueError for a wrong one; `meant` guesses what was meant by it.
+    """A kind of value. `convert` raises ValueError for a wrong one; `meant` guesses what was meant by it, or is empty.
 
+    `word` names it in the reference, `expected` in a message, after "expected"; `schema` is its JSON Schema, which an
+    editor checks.
     `stand_in` takes the place of a required value that is missing or wrong, so that reading can go on. With `many`,
     a list of such values or a single one is read, as a tuple.
     """
@@ -56,21 +61,26 @@ class Kind:
     stand_in: object = None
     meant: Callable[[str], str] = field(default=_guess_nothing)
     many: bool = False
+    instead: str = INSTEAD
+    """What to write instead of a value with a secret in it."""
 
 
 def many(kind: Kind, word: str = "") -> Kind:
-    """A list of `kind`, or a single one."""
+    """A list of `kind`, or a single one: read as a tuple, empty where it is missing. `word` replaces its name."""
     schema = {"anyOf": [kind.schema, {"type": "array", "items": kind.schema}]}
     return replace(kind, word=word or f"list of: {kind.word}", schema=schema, stand_in=(), many=True)
 
 
 def anchored(pattern: str) -> str:
-    """A pattern for the whole of a text, as JSON Schema writes it."""
+    """A pattern for the whole of a text, as JSON Schema writes it: there a pattern alone may match a part."""
     return f"^(?:{pattern})$"
 
 
 def matching(word: str, pattern: re.Pattern[str], expected: str) -> Kind:
-    """Text that matches `pattern` as a whole. YAML may take such a text for a number; an editor must not mind."""
+    """Text that matches `pattern` as a whole, read as a str; one that is missing stands in as "".
+
+    YAML may take such a text for a number; an editor must not mind.
+    """
 
     def convert(text: str) -> str:
         if pattern.fullmatch(text) is None:
@@ -81,9 +91,10 @@ def matching(word: str, pattern: re.Pattern[str], expected: str) -> Kind:
     return Kind(word, expected, convert, schema, stand_in="")
 
 
-def line(expected: str = "one line of text") -> Kind:
-    """Any text on one line."""
-    return matching("text", re.compile(rf"[^\x00-\x1f\x7f]{{1,{LONGEST_LINE}}}"), expected)
+def line(expected: str = "one line of text", instead: str = INSTEAD) -> Kind:
+    """Text on one line, of 1 to LONGEST_LINE characters, none of them a control character."""
+    kind = matching("text", re.compile(rf"[^\x00-\x1f\x7f]{{1,{LONGEST_LINE}}}"), expected)
+    return replace(kind, instead=instead)
 
 
 def _path(text: str) -> PurePosixPath:
@@ -97,7 +108,7 @@ PATH = Kind("path", PATH_EXAMPLE, _path, {"type": "string", "pattern": anchored(
 
 
 def integer(lowest: int, highest: int) -> Kind:
-    """A whole number in decimal, within bounds (both included)."""
+    """A whole number in decimal without a sign, within bounds (both included), read as an int."""
 
     def convert(text: str) -> int:
         if re.fullmatch(r"[0-9]{1,9}", text) is None or not lowest <= int(text) <= highest:
@@ -132,21 +143,30 @@ def _as_yaml(words: Sequence[str]) -> list[object]:
     return [*words, *numbers, *booleans]
 
 
-def choice(words: Sequence[str]) -> Kind:
-    """One of `words`."""
+def one_of(words: Sequence[str]) -> Callable[[str], str]:
+    """Reads one of `words`; ValueError for any other text."""
 
     def convert(text: str) -> str:
         if text not in words:
             raise ValueError(text)
         return text
 
+    return convert
+
+
+def choice(words: Sequence[str]) -> Kind:
+    """One of `words` (not empty), as it is written there; the first stands in for one that is missing."""
+
     def meant(text: str) -> str:
         return nearest(text, words)
 
-    return Kind(listed(words), f"one of {listed(words)}", convert, {"enum": _as_yaml(words)}, words[0], meant)
+    return Kind(
+        listed(words), f"one of {listed(words)}", one_of(words), {"enum": _as_yaml(words)}, words[0], meant
+    )
 
 
 def _size(text: str) -> Bytes:
+    """At least 1 MiB, since the cluster counts memory in MiB (units.mebibytes)."""
     if (size := parse_size(text)) < 2**20:
         raise ValueError(text)
     return size
@@ -167,7 +187,7 @@ SIZE = Kind(
 
 
 def duration(least: int = 1) -> Kind:
-    """A length of time with its unit, at least `least` seconds."""
+    """A length of time with its unit, from `least` seconds to a day, read as Seconds."""
 
     def convert(text: str) -> Seconds:
         if (seconds := parse_duration(text)) < least:

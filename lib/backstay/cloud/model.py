@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import PurePosixPath
 
-from backstay.cloud.stores import Storage
+from backstay.cloud.stores import Drbd, Storage
 from backstay.cloud.units import Bytes, Seconds
 
 HYPERVISOR = "qemu:///system"
@@ -117,27 +117,7 @@ class Libvirtd:
     """How a libvirtd in trouble is treated; None leaves it to the agent's own default."""
 
     heal_budget: Seconds | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DrbdVolume:
-    """One volume of a DRBD resource: the block device below it on every host, and the number of /dev/drbdNUMBER."""
-
-    number: int
-    disk: PurePosixPath
-    minor: int
-
-
-@dataclass(frozen=True, slots=True)
-class Drbd:
-    """A domain's disk that hosts mirror, `resource` in drbd.d, by one of `addresses` each; `generation` is 8 or 9."""
-
-    resource: str
-    hosts: tuple[str, ...]
-    generation: int = 8
-    port: int = 0
-    volumes: tuple[DrbdVolume, ...] = ()
-    addresses: tuple[str, ...] = ()
+    unhealable: str = "leave"
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +291,6 @@ class Frontend:
     prefix: int = 0
     nic: str = ""
     prefers: tuple[str, ...] = ()
-    ganeti_master: str = ""
     start_timeout: Seconds = UNIT_TIMEOUT
     stop_timeout: Seconds = UNIT_TIMEOUT
     stop_fails: str = "block"
@@ -329,6 +308,16 @@ class Frontend:
     def ids(self) -> tuple[str, ...]:
         """The ids that its resources have."""
         return (self.name, *(f"{self.name}-{part}" for part in ("address", "role", *self.units)))
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """A DRBD resource and whose it is; `domain` is empty for storage, `alive` says that both sides are promoted."""
+
+    owner: str
+    drbd: Drbd
+    domain: str = ""
+    alive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +341,14 @@ class Cloud:
     def members(self) -> tuple[Host, ...]:
         """The full members: those with Corosync and a vote."""
         return tuple(host for host in self.hosts if not host.remote)
+
+    @property
+    def mirrors(self) -> tuple[Mirror, ...]:
+        """The DRBD resources: those of domains, then those of storage."""
+        of_domains = (
+            Mirror(one.name, one.drbd, one.name, one.live_migration) for one in self.domains if one.drbd
+        )
+        return (*of_domains, *(Mirror(one.name, one.drbd) for one in self.storage if one.drbd))
 
     @property
     def pair(self) -> bool:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from backstay.cloud.kinds import Kind
 from backstay.cloud.names import HOST_NAME, HOST_NAME_EXPECTED
 from backstay.cloud.problems import Position, quote
-from backstay.cloud.reader import SECRET, Fields, fields_of
+from backstay.cloud.reader import Fields, fields_of
+from backstay.cloud.secrets import is_a_name
 from backstay.cloud.sections import Named, Section
 
 
@@ -55,12 +57,12 @@ def pairs(fields: Fields, section: Section, key: str) -> tuple[tuple[str, str], 
     assert isinstance(kind.value, Kind)
     good = []
     for name, (word, _) in inner.mapping.items.items():
-        if kind.secrets and SECRET.search(name) and not name.endswith("_script"):
+        if kind.secrets and is_a_name(name):
             fields.report.add(word.at, f"the {kind.noun} {quote(name)} of {fields.owner}", section.instead)
         elif re.fullmatch(kind.pattern, name) is None:
             expected = "a name of letters, digits, `_` and `-`"
             fields.report.add(word.at, f"the {kind.noun} {quote(name)} of {fields.owner}", expected)
         else:
-            value = inner.value(name, kind.value)
+            value = inner.value(name, replace(kind.value, instead=section.instead))
             good.append((name, str(value or "")))
     return tuple(good)

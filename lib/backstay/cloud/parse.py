@@ -26,6 +26,7 @@ from backstay.cloud.model import (
 )
 from backstay.cloud.named import named, pairs
 from backstay.cloud.parse_domains import apart_of, domains_of, together_of
+from backstay.cloud.parse_drbd import Mirrors
 from backstay.cloud.parse_hosts import devices_of, fenced, hosts_of
 from backstay.cloud.parse_storage import check_ids, standing, storage_of
 from backstay.cloud.policy import choose
@@ -141,11 +142,12 @@ def _cloud(top: Fields, definitions: Reader | None) -> Cloud:
     quorum, policy = _quorum(top.fields("quorum", "`quorum`")), _policy(top.fields("policy", "`policy`"))
     found, devices = hosts_of(top), devices_of(top)
     hosts = fenced(found, devices)
-    storage = storage_of(top, hosts)
+    mirrors = Mirrors(top.report, hosts)
+    storage = storage_of(top, hosts, mirrors)
     frontend = frontend_of(top.fields("frontend", "the frontend"), hosts, storage)
     described = domains_of(top, hosts, cluster.hypervisor, definitions)
     check_ids(top, [domain.name for domain, _ in described], hosts, storage, frontend)
-    domains = standing(described, storage, hosts)
+    domains = standing(described, storage, hosts, mirrors)
     apart = apart_of(top, hosts, domains)
     together = together_of(top, domains, apart)
     cloud = Cloud(

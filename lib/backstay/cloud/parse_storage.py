@@ -13,17 +13,19 @@ from typing import Any
 
 from backstay.cloud import keys, names
 from backstay.cloud.domain_keys import DOMAIN
-from backstay.cloud.model import Domain, Drbd, Frontend, Host
+from backstay.cloud.model import Domain, Frontend, Host
 from backstay.cloud.named import named
 from backstay.cloud.once import Once, known
 from backstay.cloud.parse_drbd import Mirrors
 from backstay.cloud.problems import Position, Report, quote
 from backstay.cloud.reader import Fields
-from backstay.cloud.storage_keys import NFS, STORAGE
-from backstay.cloud.stores import Storage
+from backstay.cloud.storage_keys import DRBD, LVM, NFS, STORAGE
+from backstay.cloud.stores import Drbd, Storage
+
+ON_DISK = ("disk", "minor", "port", "resource", "generation", "ring")  # what says how its disk is mirrored
 
 
-def storage_of(top: Fields, hosts: Sequence[Host]) -> tuple[Storage, ...]:
+def storage_of(top: Fields, hosts: Sequence[Host], mirrors: Mirrors) -> tuple[Storage, ...]:
     """The storage in the order of the file."""
     there = [host.name for host in hosts]
     once = Once(top.report, "a directory")
@@ -32,12 +34,13 @@ def storage_of(top: Fields, hosts: Sequence[Host]) -> tuple[Storage, ...]:
         kind, given = inner.variant(STORAGE)
         given.pop("type", None)
         section = dict(STORAGE.sections)[kind]
-        places = inner.places("hosts", section.kind("hosts"))
-        given["hosts"] = known(top.report, places, there, f"`hosts` of {quote(name)}", "host")
+        if kind != DRBD:
+            places = inner.places("hosts", section.kind("hosts"))
+            given["hosts"] = known(top.report, places, there, f"`hosts` of {quote(name)}", "host")
         _name(name, at, top.report)
         _hard(kind, inner, given)
-        storage = Storage(name, kind, **given)
-        if storage.mode == "exclusive" and storage.hosts:
+        storage = _mirrored(name, inner, given, mirrors) if kind == DRBD else Storage(name, kind, **given)
+        if storage.type == LVM and storage.mode == "exclusive" and storage.hosts:
             expected = "none: it goes where its domains go"
             top.report.add(
                 inner.where("hosts"), f"`hosts` with `mode: exclusive` for {inner.owner}", expected
@@ -47,6 +50,15 @@ def storage_of(top: Fields, hosts: Sequence[Host]) -> tuple[Storage, ...]:
             once.claim(storage.directory, inner.owner, inner.where("directory"), shown)
         found.append(storage)
     return tuple(found)
+
+
+def _mirrored(name: str, inner: Fields, given: dict[str, Any], mirrors: Mirrors) -> Storage:
+    """Storage that goes where it is needed, between the hosts that have its disk."""
+    drbd = mirrors.one(name, inner, given)
+    mine = {key: value for key, value in given.items() if key not in ON_DISK}
+    mine = {"reaction": "degrade", "filesystem": "ext4"} | mine
+    device = PurePosixPath(f"/dev/drbd{drbd.volumes[0].minor}")
+    return Storage(name, DRBD, **{**mine, "hosts": drbd.hosts}, mode="exclusive", device=device, drbd=drbd)
 
 
 def _hard(kind: str, inner: Fields, given: dict[str, Any]) -> None:
@@ -91,12 +103,12 @@ def _taken(top: Fields, place: tuple[str, str], what: str, owner: str) -> None:
 
 
 def standing(
-    described: Sequence[tuple[Domain, Fields]], storage: Sequence[Storage], hosts: Sequence[Host]
+    described: Sequence[tuple[Domain, Fields]],
+    storage: Sequence[Storage],
+    hosts: Sequence[Host],
+    mirrors: Mirrors,
 ) -> tuple[Domain, ...]:
     """The domains with what they need."""
-    if not described:
-        return ()
-    mirrors = Mirrors(described[0][1].report, hosts)
     return tuple(_stood(domain, inner, storage, hosts, mirrors) for domain, inner in described)
 
 
@@ -113,9 +125,10 @@ def _stood(
         if one.mode == "exclusive" and domain.live_migration:
             at = inner.where("live_migration") if "live_migration" in inner.mapping.items else inner.at
             found = f"live migration of {quote(domain.name)} on {quote(one.name)}, which one host has"
-            report.add(at, found, "`live_migration: no`, or `mode: shared`")
+            wrong = "`live_migration: no`" + (", or `mode: shared`" if one.type == LVM else "")
+            report.add(at, found, wrong)
     disk = inner.fields("drbd", f"`drbd` of {quote(domain.name)}")
-    drbd = mirrors.read(domain, disk) if disk else None
+    drbd = mirrors.read(domain.name, disk, alive=domain.live_migration) if disk else None
     _placeable(domain, inner, needed, drbd, hosts)
     checks = tuple(one.watched_by for one in needed if one.watched_by)
     return replace(domain, needs=tuple(one.resource for one in needed), checks=checks, drbd=drbd)

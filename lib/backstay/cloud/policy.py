@@ -58,8 +58,8 @@ def choose(cloud: Cloud) -> Chosen:
     return Chosen(
         no_quorum=given.no_quorum or NO_QUORUM,
         fencing_timeout=given.fencing_timeout or FENCING_TIMEOUT,
-        priority_fencing_delay=given.priority_fencing_delay or (PRIORITY_DELAY if cloud.pair else None),
-        tie_delay=given.tie_delay or (TIE_DELAY if cloud.pair else None),
+        priority_fencing_delay=_delay(given.priority_fencing_delay, PRIORITY_DELAY, cloud),
+        tie_delay=_delay(given.tie_delay, TIE_DELAY, cloud),
         stickiness=STICKINESS if given.stickiness is None else given.stickiness,
         migration_threshold=given.migration_threshold or MIGRATION_THRESHOLD,
         failure_timeout=given.failure_timeout or FAILURE_TIMEOUT,
@@ -71,6 +71,13 @@ def choose(cloud: Cloud) -> Chosen:
         first=cloud.members[0].name if cloud.members else "",
         overruled=tuple(field.name for field in fields(Policy) if getattr(given, field.name) is not None),
     )
+
+
+def _delay(given: Seconds | None, ours: Seconds, cloud: Cloud) -> Seconds | None:
+    """What was given, where 0 is none, which is Pacemaker's default for both (its own metadata); else ours for two."""
+    if given is not None:
+        return given or None
+    return ours if cloud.pair else None
 
 
 def _placement(cloud: Cloud) -> str:

@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from backstay.cloud.secrets import LONGEST, masked
 from backstay.errors import BadInput
 
 LONGEST_QUOTE = 60
@@ -41,7 +42,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.position.file}:{self.position.line}:{self.position.column}"
-        meant = f" (did you mean `{self.nearest}`?)" if self.nearest else ""
+        meant = f" (did you mean {quote(self.nearest)}?)" if self.nearest else ""
         return f"{place}: found {self.found}, expected {self.expected}{meant}"
 
 
@@ -89,6 +90,7 @@ class Report:
 
 def quote(text: str) -> str:
     """`text` as a message may show it: short, on one line, without control characters."""
+    text = masked(text[:LONGEST])
     short = text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}..."
     return (
         "`"
@@ -111,7 +113,10 @@ def counted(count: int, noun: str) -> str:
 
 
 def listed(words: Iterable[str]) -> str:
-    """`words` as a message lists them, in the given order, shortened when there are many."""
+    """`words` as a message lists them, in the given order, shortened when there are many, or one is no plain word."""
     every = list(words)
-    shown = ", ".join(every[:12])
+    plain = (
+        word if word.isprintable() and len(word) <= LONGEST_QUOTE else quote(word) for word in every[:12]
+    )
+    shown = ", ".join(plain)
     return shown if len(every) <= 12 else f"{shown} and {len(every) - 12} more"

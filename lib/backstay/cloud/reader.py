@@ -8,14 +8,14 @@ Every reader answers None (or the default) after it has reported a problem.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from collections.abc import Mapping as Mapping_
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from backstay.cloud.kinds import Kind, choice
 from backstay.cloud.problems import Position, Report, listed, nearest, quote
-from backstay.cloud.sections import SECRETS, Section, Variants
+from backstay.cloud.secrets import SECRETS, found_in
+from backstay.cloud.sections import Section, Variants
 from backstay.cloud.tree import Mapping, Node, Scalar
 from backstay.cloud.tree import Sequence as ListNode
 
@@ -99,27 +99,17 @@ class Fields:
         self.report.add(node.at, f"{describe(node)} for `{key}`", expected)
         return None
 
-    def read(
-        self, key: str, convert: Callable[[str], T], expected: str, meant: Callable[[str], str] = lambda _: ""
-    ) -> T | None:
-        """The value of `key` through `convert`; its ValueError is a problem. `meant` guesses what was meant."""
-        node = self._scalar(key, expected)
-        if node is None:
+    def converted(self, key: str, node: Scalar, kind: Kind) -> object:
+        """The value of `node` as one of `kind`, or None after a report."""
+        secret = found_in(node.value)
+        if secret:
+            self.report.add(node.at, f"{secret} for `{key}`", kind.instead)
             return None
-        return self.converted(key, node, convert, expected, meant)
-
-    def converted(
-        self, key: str, node: Scalar, convert: Callable[[str], T], expected: str, meant: Callable[[str], str]
-    ) -> T | None:
-        """The value of `node` through `convert`, or None after a report."""
         try:
-            return convert(node.value)
+            return kind.convert(node.value)
         except ValueError:
             shown = "a value that cannot be right" if HIDDEN.search(key) else quote(node.value)
-            guess = meant(node.value)
-            # Well written, and too little or too much: what is there already is not what was meant.
-            guess = "" if guess.replace(" ", "") == node.value.replace(" ", "") else guess
-            self.report.add(node.at, f"{shown} for `{key}`", expected, guess)
+            self.report.add(node.at, f"{shown} for `{key}`", kind.expected, _meant(node.value, kind))
             return None
 
     def words(self, key: str) -> list[Scalar]:
@@ -138,7 +128,8 @@ class Fields:
     def value(self, key: str, kind: Kind) -> object:
         """The value of `key`; of a kind that is `many`, all good ones as a tuple. None when there is none."""
         if not kind.many:
-            return self.read(key, kind.convert, kind.expected, kind.meant)
+            node = self._scalar(key, kind.expected)
+            return None if node is None else self.converted(key, node, kind)
         if key not in self.mapping.items:
             return None
         return tuple(value for _, value in self.places(key, kind))
@@ -153,7 +144,7 @@ class Fields:
         self._read.add(key)
         found: list[tuple[Position, object]] = []
         for word in quiet.words(key):
-            value = quiet.converted(key, word, kind.convert, kind.expected, kind.meant)
+            value = quiet.converted(key, word, kind)
             if value is not None:
                 found.append((word.at, value))
         return found
@@ -216,3 +207,13 @@ def fields_of(node: Node, owner: str, report: Report) -> Fields | None:
     )
     report.add(node.at, f"{found} for {owner}", "a mapping with keys")
     return None
+
+
+def _meant(text: str, kind: Kind) -> str:
+    """What was probably meant by a wrong value; empty where that would be wrong as well: too little, or too much."""
+    guess = kind.meant(text)
+    try:
+        kind.convert(guess)
+    except ValueError:
+        return ""
+    return guess

@@ -12,7 +12,8 @@ from functools import singledispatch
 
 from backstay.cloud.keys import CLOUD
 from backstay.cloud.kinds import Kind, anchored
-from backstay.cloud.sections import SECRETS, Key, Named, Section, Variants
+from backstay.cloud.secrets import SECRETS
+from backstay.cloud.sections import Key, Named, Section, Variants
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 FILE = "cloud.schema.json"
@@ -96,4 +97,4 @@ def _any_case(pattern: str) -> str:
 
 
 # A name that ends so is where a secret comes from, and none.
-_SECRET_NAME = f"(?!.*_script$)(?:^.*(?:{_any_case(SECRETS)}).*$)"
+_SECRET_NAME = f"(?!.*_(?:script|file)$)(?:^.*(?:{_any_case(SECRETS)}).*$)"

@@ -9,10 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backstay.cloud.kinds import Kind
-
-SECRETS = r"pass|secret|token|credential|private.?key|community"
-"""Names that look like a secret, whatever their case."""
-INSTEAD = "no secret here: a file or a program gives it (`password_file`, `password_script`)"
+from backstay.cloud.secrets import INSTEAD
 
 
 @dataclass(frozen=True, slots=True)

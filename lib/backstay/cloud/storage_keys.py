@@ -7,13 +7,16 @@ Decides names and kinds. What becomes of them stands in the template of the type
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from backstay.cloud import names
-from backstay.cloud.kinds import ADDRESS, PATH, choice, duration, line, many, matching
+from backstay.cloud.domain_keys import DRBD as MIRRORED
+from backstay.cloud.kinds import ADDRESS, PATH, choice, duration, integer, line, many, matching
 from backstay.cloud.sections import Key, Section, Variants
 
 NFS, OCFS2, GFS2, GLUSTERFS, CEPH_RBD, LVM = "nfs", "iscsi-ocfs2", "gfs2", "glusterfs", "ceph-rbd", "lvm"
-TYPES = (NFS, OCFS2, GFS2, GLUSTERFS, CEPH_RBD, LVM)
+DRBD = "drbd"
+TYPES = (NFS, OCFS2, GFS2, GLUSTERFS, CEPH_RBD, LVM, DRBD)
 REACTIONS = ("leave", "fence", "degrade", "none")
 MODES = ("shared", "exclusive")
 _TITLE = "storage.NAME"
@@ -27,7 +30,9 @@ _NAMED = matching("name", _WORD, "a name without blanks")
 _TYPE = Key("type", choice(TYPES), "What it is.", required=True)
 _HOSTS = Key("hosts", many(_HOST_NAME, "hosts"), "The only hosts that have it.", default="every host")
 _DIRECTORY = Key("directory", PATH, "Where it is mounted, the same on every host.", required=True)
-_OPTIONS = Key("options", line("mount options such as `vers=4.2,noatime`"), "Mount options.", default="none")
+_OPTIONS = Key("options", line("mount options such as `vers=4.2,noatime`",
+    "an option that names a file, such as `credentials=/etc/backstay/share` (a description holds no secret)"),
+    "Mount options.", default="none")
 _AMOUNT = matching(
     "share or size",
     re.compile(r"(?:[0-9]{1,2}|100)(?:\.[0-9]{1,3})?%|[0-9]{1,12}(?:\.[0-9]{1,3})?(?:[KMGTP](?:i?B)?)?"),
@@ -98,10 +103,31 @@ BY_LVM = Section(
         _HOSTS,
     ),
 )
+BY_DRBD = Section(
+    _TITLE,
+    "A file system on a disk that DRBD mirrors, mounted on one of the hosts that have the disk: for the frontend, such "
+    "as `/var/lib/one`. `backstay render --directory` writes the file for drbd.d. What is wrong with it is only "
+    "reported: no host could know of a better place.",
+    (
+        _TYPE,
+        Key("disk", PATH, "The block device below it, the same path on every host; its end holds DRBD's own data.",
+            required=True),
+        Key("minor", integer(0, 1048575), "The number of /dev/drbdMINOR; no other volume has it.", required=True),
+        Key("port", integer(1, 65535), "The TCP port of the replication; no other resource has it.", required=True),
+        Key("filesystem", choice(("ext4", "xfs")), "What is on it; made once by hand.", default="ext4"),
+        Key("directory", PATH, "Where it is mounted.", required=True),
+        _OPTIONS,
+        *(replace(key, default=key.default.replace("the domain's", "its own"))
+          for key in MIRRORED.keys if key.name in ("hosts", "resource", "generation", "ring")),
+        Key("reaction", choice(("degrade", "none")), "Whether it is checked: what cannot be used, is slow or fills up "
+            "is reported.", default="degrade"),
+        *(key for key in _CHECK if key.name != "reaction"),
+    ),
+)
 STORAGE = Variants(
     _TITLE, "What the hosts share.", "type", "What it is.", "",
     (
         (NFS, BY_NFS), (OCFS2, BY_OCFS2), (GFS2, BY_GFS2),
-        (GLUSTERFS, BY_GLUSTERFS), (CEPH_RBD, BY_CEPH_RBD), (LVM, BY_LVM),
+        (GLUSTERFS, BY_GLUSTERFS), (CEPH_RBD, BY_CEPH_RBD), (LVM, BY_LVM), (DRBD, BY_DRBD),
     ),
 )

@@ -18,6 +18,27 @@ SLOW = Seconds(Fraction(2))
 
 
 @dataclass(frozen=True, slots=True)
+class DrbdVolume:
+    """One volume of a DRBD resource: the block device below it on every host, and the number of /dev/drbdNUMBER."""
+
+    number: int
+    disk: PurePosixPath
+    minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drbd:
+    """A disk that hosts mirror, `resource` in drbd.d, by one of `addresses` each; `generation` is 8 or 9."""
+
+    resource: str
+    hosts: tuple[str, ...]
+    generation: int = 8
+    port: int = 0
+    volumes: tuple[DrbdVolume, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DatastoreCheck:
     """What the datastore agent is told, in the words of its template."""
 
@@ -62,6 +83,8 @@ class Storage:
     least_free: str = "5%"
     least_inodes: str = "5%"
     quota: str = "none"
+    filesystem: str = ""
+    drbd: Drbd | None = None
 
     @property
     def resource(self) -> str:
@@ -85,13 +108,16 @@ class Storage:
             "glusterfs": f"{self.server}:/{self.volume}",
             "iscsi-ocfs2": str(self.device),
             "gfs2": str(self.device),
+            "drbd": str(self.device),
         }
         return DatastoreCheck(
             name=self.name,
             directory=where,
             after=self.resource,
             source=sources.get(self.type, ""),
-            fstype={"iscsi-ocfs2": "ocfs2", "ceph-rbd": ""}.get(self.type, self.type),
+            fstype={"iscsi-ocfs2": "ocfs2", "ceph-rbd": "", "drbd": self.filesystem}.get(
+                self.type, self.type
+            ),
             reaction=self.reaction,
             patience=self.patience,
             slow=self.slow,

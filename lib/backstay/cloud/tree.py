@@ -18,15 +18,18 @@ from yaml.reader import Reader
 from backstay.cloud.problems import InvalidDescription, Position, Report, quote
 
 NOTHING = ("", "~", "null", "Null", "NULL")
+"""How a plain scalar says that there is no value (YAML 1.2, 10.3.2)."""
 LARGEST = 8 * 2**20
+"""The most bytes that a file may have."""
 DEEPEST = 16
+"""The most lists and mappings that may stand in one another."""
 # libyaml where PyYAML was built with it (about eight times as fast); both parsers are iterative.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(slots=True)
 class Scalar:
-    """A single value, as text. `plain` is false when it stands in quotes or as a block."""
+    """A single value, as text, at its first character. `plain` is false when it stands in quotes or as a block."""
 
     at: Position
     value: str
@@ -40,7 +43,7 @@ class Scalar:
 
 @dataclass(slots=True)
 class Sequence:
-    """A list."""
+    """A list, at its first character; `items` in the order of the file."""
 
     at: Position
     items: list[Node] = field(default_factory=list)
@@ -48,7 +51,11 @@ class Sequence:
 
 @dataclass(slots=True)
 class Mapping:
-    """Keys with values; a key that stood twice is reported and keeps its first value."""
+    """Keys with values, at its first character; a key that stood twice is reported and keeps its first value.
+
+    `items` are the key as it stood and its value, by the key's text. `key` is the one whose value has not been read
+    yet: None in a tree that is complete.
+    """
 
     at: Position
     items: dict[str, tuple[Scalar, Node]] = field(default_factory=dict)
@@ -56,6 +63,7 @@ class Mapping:
 
 
 Node = Scalar | Sequence | Mapping
+"""What stands at one place of a description."""
 
 
 class _Stop(Exception):
@@ -160,9 +168,11 @@ def _events(text: str, report: Report) -> Iterator[yaml.Event]:
 
 
 def read_tree(data: bytes, report: Report) -> Node:
-    """The tree of `data`; what can be read on is read on, and the report has what is wrong.
+    """The tree of `data`, the content of `report.file` in UTF-8; the report gets what is wrong with it.
 
-    Raises InvalidDescription when nothing can be made of the file at all.
+    A tree with problems is returned as long as its root was closed, so that the rest is read too: whoever reads it
+    calls `report.raise_if_any` in the end. Raises InvalidDescription, with all problems so far, when there is no
+    whole tree: the file is empty, or its reading ended within it.
     """
     builder = _Builder(report)
     try:

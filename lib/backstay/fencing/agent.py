@@ -6,8 +6,8 @@ Decides nothing; the protocol reads it from one side, metadata from the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from backstay.fencing.parameters import Parameter, Values
@@ -25,7 +25,7 @@ class Call(Protocol):
         """One line for the caller, on standard output."""
 
     def warn(self, text: str) -> None:
-        """One line on standard error, which Pacemaker puts into its log."""
+        """Something to know besides, for the one line on standard error, which Pacemaker puts into its log."""
 
     def trace(self, text: str) -> None:
         """One line about what is being done, when verbose."""
@@ -39,10 +39,9 @@ class Call(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """An action as metadata shows it. `bare` ones need no parameters and run nothing outside."""
+    """An action as metadata shows it."""
 
     name: str
-    bare: bool = False
     automatic: bool | None = None
 
 
@@ -55,15 +54,19 @@ POWER_ACTIONS = (
     Action("list"),
     Action("list-status"),
     Action("validate-all"),
-    Action("metadata", bare=True),
-    Action("manpage", bare=True),
+    Action("metadata"),
+    Action("manpage"),
 )
 """What an agent offers that switches the power of a host."""
 
 
 @dataclass(frozen=True, slots=True)
 class FenceAgent:
-    """One fence agent; `run` returns the exit code and raises BackstayError for a failure that it understands."""
+    """One fence agent; `run` returns the exit code and raises BackstayError for a failure that it understands.
+
+    `like` is the agent whose parameter names it takes, `ignored` those of them that it accepts and that change nothing,
+    each with the reason.
+    """
 
     name: str
     shortdesc: str
@@ -71,3 +74,5 @@ class FenceAgent:
     parameters: tuple[Parameter, ...]
     actions: tuple[Action, ...]
     run: Callable[[Call], int]
+    like: str = ""
+    ignored: Mapping[str, str] = field(default_factory=dict)

@@ -1,28 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a CIB says about fencing: devices, whom they fence, where they may run, levels, and the cluster's timeouts.
 
-Decides how Pacemaker reads it (primitives in groups and clones, templates, id-ref, host lists and maps). Never
-whether it is any good: that is completeness.py's.
+Decides how Pacemaker reads it (host lists and maps, levels, constraints); what a resource is given is primitives.py's.
+Never whether it is any good: that is completeness.py's.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from lxml import etree
 
-NEVER = "-INFINITY"
+from backstay.fencing.places import never_on
+from backstay.fencing.primitives import agents_own, layers, pairs, pairs_of, ruled, ruled_of
+from backstay.fencing.primitives import read as read_primitive
+
 TIMEOUT = re.compile(r"pcmk_\w+_timeout")
 REMOTES = "configuration/resources//primitive[@class='ocf'][@provider='pacemaker'][@type='remote']"
 PRIORITIES = "configuration//meta_attributes/nvpair[@name='priority']"
-# Options of Pacemaker itself: an agent never gets them.
-_PACEMAKERS = re.compile(
-    r"pcmk_(action_limit|delay_(base|max)|host_(argument|check|list|map)|\w+_(action|timeout|retries))"
-    r"|provides|stonith-timeout"
-)
 _UNITS = MappingProxyType(
     {"ms": 0.001, "msec": 0.001, "": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hr": 3600}
 )
@@ -35,7 +33,8 @@ class Device:
     """One stonith resource. `targets` is None when only the device itself could say whom it fences.
 
     `options` is everything that was configured, by name; `never_on` the hosts where it must not run; `monitored`
-    the interval of its monitor in seconds (0: none).
+    the interval of its monitor in seconds (0: none). `ruled` are names of options, and `target-role`, that depend on a
+    rule, with the set that has it: everything else here is as where none of these rules holds.
     """
 
     name: str
@@ -46,10 +45,11 @@ class Device:
     monitored: float = 0.0
     monitor_timeout: float = 20.0
     enabled: bool = True
+    ruled: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def parameters(self) -> dict[str, str]:
         """What the agent itself is given."""
-        return {name: value for name, value in self.options.items() if not _PACEMAKERS.fullmatch(name)}
+        return agents_own(self.options)
 
     def seconds(self, name: str) -> float | None:
         """One of its own times; None when it is not set or no time."""
@@ -109,7 +109,8 @@ class Fencing:
     """Everything about fencing in one CIB. `hosts` are the full members, `remotes` the hosts that run pacemaker-remoted
     alone: those never fence, and are fenced as everybody else.
 
-    `prioritised`: some resource has a priority, so that priority-fencing-delay has something to go by.
+    `prioritised`: some resource has a priority, so that priority-fencing-delay has something to go by. `ruled` are the
+    properties that depend on a rule.
     """
 
     hosts: tuple[str, ...]
@@ -118,11 +119,19 @@ class Fencing:
     properties: Mapping[str, str]
     prioritised: bool = True
     remotes: tuple[str, ...] = ()
+    ruled: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def everybody(self) -> tuple[str, ...]:
         """Each host that may have to be fenced."""
         return (*self.hosts, *self.remotes)
+
+    def losing(self, after: Fencing) -> tuple[str, ...]:
+        """The hosts of both that some device can fence here, and none can in `after`."""
+        if any(device.enabled and device.targets is None for device in after.devices):
+            return ()  # one that finds out by itself whom it can fence
+        there = [host for host in self.everybody if host in after.everybody]
+        return tuple(host for host in there if self.devices_of(host) and not after.devices_of(host))
 
     @property
     def watchdog_timeout(self) -> float:
@@ -132,8 +141,7 @@ class Fencing:
 
     def flag(self, name: str, default: bool) -> bool:
         """A cluster property that is a yes or no."""
-        text = self.properties.get(name, "").strip().lower()
-        return default if not text else text in ("true", "yes", "on", "y", "1")
+        return yes(self.properties.get(name, ""), default)
 
     def seconds(self, name: str, default: float) -> float:
         """A cluster property that is a time."""
@@ -151,6 +159,12 @@ class Fencing:
     def devices_of(self, host: str) -> tuple[Device, ...]:
         """The devices that can fence a host, as far as the configuration says it."""
         return tuple(each for each in self.devices if each.enabled and host in (each.targets or ()))
+
+
+def yes(text: str, default: bool) -> bool:
+    """A yes or no as Pacemaker reads it; `default` where nothing is said."""
+    word = text.strip().lower()
+    return word in ("true", "yes", "on", "y", "1") if word else default
 
 
 def seconds(text: str) -> float | None:
@@ -174,7 +188,9 @@ def read(cib: etree._Element) -> Fencing:
     )
     resources = cib.find("configuration/resources")
     primitives = [] if resources is None else resources.iter("primitive")
-    found = (_device(cib, primitive, hosts) for primitive in primitives)
+    properties = pairs(cib, cib.iterfind("configuration/crm_config/cluster_property_set"))
+    everywhere = yes(properties.get("symmetric-cluster", ""), default=True)
+    found = (_device(cib, primitive, hosts, everywhere) for primitive in primitives)
     devices = tuple(device for device in found if device)
     levels = cib.iterfind("configuration/fencing-topology/fencing-level")
     remotes = tuple(sorted(each.get("id", "") for each in cib.iterfind(REMOTES)))
@@ -184,33 +200,35 @@ def read(cib: etree._Element) -> Fencing:
         hosts or tuple(sorted(named)),
         devices,
         tuple(_level(cib, level) for level in levels),
-        MappingProxyType(_pairs(cib, cib.iterfind("configuration/crm_config/cluster_property_set"))),
+        MappingProxyType(properties),
         any(pair.get("value", "0") not in ("", "0") for pair in cib.iterfind(PRIORITIES)),
         remotes,
+        MappingProxyType(ruled(cib, cib.iterfind("configuration/crm_config/cluster_property_set"))),
     )
 
 
-def _device(cib: etree._Element, primitive: etree._Element, hosts: tuple[str, ...]) -> Device | None:
-    template = _named(cib, "template", primitive.get("template", ""))
-    kind = primitive if template is None else template
-    if kind.get("class") != "stonith":
+def _device(
+    cib: etree._Element, primitive: etree._Element, hosts: tuple[str, ...], everywhere: bool
+) -> Device | None:
+    found = read_primitive(cib, primitive)
+    if found.standard != "stonith":
         return None
-    layers = [primitive] if template is None else [template, primitive]
-    options = _pairs(cib, (each for layer in layers for each in layer.iterfind("instance_attributes")))
-    metas = _pairs(cib, (each for layer in layers for each in layer.iterfind("meta_attributes")))
-    for parent in primitive.iterancestors("group", "clone"):
-        metas = _pairs(cib, parent.iterfind("meta_attributes")) | metas
-    name = primitive.get("id", "")
-    ops = [op for layer in layers for op in layer.iterfind("operations/op") if op.get("name") == "monitor"]
+    metas, metas_ruled = (of(cib, primitive, "meta_attributes") for of in (pairs_of, ruled_of))
+    depends = {name: place for name, place in metas_ruled.items() if name == "target-role"} | dict(
+        found.ruled
+    )
+    operations = (op for layer in layers(cib, primitive) for op in layer.iterfind("operations/op"))
+    ops = [op for op in operations if op.get("name") == "monitor"]
     return Device(
-        name,
-        kind.get("type", ""),
-        MappingProxyType(options),
-        targets_of(options),
-        _never_on(cib, name, hosts),
+        found.name,
+        found.kind,
+        MappingProxyType(dict(found.options)),
+        targets_of(found.options),
+        never_on(cib, primitive, hosts, everywhere),
         max((seconds(op.get("interval", "0")) or 0.0 for op in ops), default=0.0),
         min((seconds(op.get("timeout", "")) or 20.0 for op in ops), default=20.0),
         metas.get("target-role", "Started").lower() != "stopped",
+        MappingProxyType(depends),
     )
 
 
@@ -230,28 +248,6 @@ def _mapped(text: str) -> Iterator[tuple[str, str]]:
         name, colon, alias = pair.replace("=", ":").partition(":")
         if colon and name:
             yield name, alias
-
-
-def _never_on(cib: etree._Element, name: str, hosts: tuple[str, ...]) -> frozenset[str]:
-    found: set[str] = set()
-    for place in cib.iterfind("configuration/constraints/rsc_location"):
-        pattern = place.get("rsc-pattern", "")
-        if place.get("rsc") == name or (pattern and re.search(pattern, name)):
-            if place.get("score") == NEVER and place.get("node"):
-                found.add(place.get("node", ""))
-            for rule in place.iterfind("rule"):
-                found.update(_ruled_out(rule, hosts))
-    return frozenset(found)
-
-
-def _ruled_out(rule: etree._Element, hosts: tuple[str, ...]) -> Iterator[str]:
-    """The hosts of a rule `#uname eq HOST` with -INFINITY; other rules are not understood and rule nobody out."""
-    terms = rule.findall("expression")
-    if rule.get("score") == NEVER and len(terms) == 1 and terms[0].get("attribute") == "#uname":
-        value, operation = terms[0].get("value", ""), terms[0].get("operation")
-        yield from (
-            host for host in hosts if {"eq": host == value, "ne": host != value}.get(operation or "", False)
-        )
 
 
 def _level(cib: etree._Element, element: etree._Element) -> Level:
@@ -275,26 +271,3 @@ def _having(cib: etree._Element, attribute: str, value: str) -> Iterator[str]:
             owner = next(each.iterancestors("node", "node_state"))
             if pair is not None and pair.get("value") == value:
                 yield owner.get("uname", "")
-
-
-def _pairs(cib: etree._Element, sets: Iterator[etree._Element]) -> dict[str, str]:
-    """Names and values of attribute sets; the first one that has a name wins, the highest score comes first."""
-    found: dict[str, str] = {}
-    real = [
-        _named(cib, str(each.tag), each.get("id-ref", "")) if each.get("id-ref") else each for each in sets
-    ]
-    present = [each for each in real if each is not None]
-    for each in sorted(present, key=lambda one: _score(one.get("score", "0"))):
-        for pair in each.iterfind("nvpair"):
-            found[pair.get("name", "")] = pair.get("value", "")
-    return found
-
-
-def _score(text: str) -> int:
-    if "INFINITY" in text:
-        return -(10**6) if text.startswith("-") else 10**6
-    return int(text) if text.lstrip("+-").isdecimal() else 0
-
-
-def _named(cib: etree._Element, tag: str, identity: str) -> etree._Element | None:
-    return next((each for each in cib.iter(tag) if identity and each.get("id") == identity), None)

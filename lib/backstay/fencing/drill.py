@@ -6,13 +6,13 @@ Decides whether it would hurt. Asks nothing and does nothing: drill_course.py ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from backstay.fencing.configuration import Fencing
 from backstay.fencing.drill_marks import Open
-from backstay.fencing.readiness import Cell
+from backstay.fencing.readiness import Cell, State
 
 OLD = 7200.0  # seconds after which a proof of readiness is none; the timer asks every quarter of an hour
 CHECK = "backstay fence check --publish"
@@ -102,6 +102,7 @@ class Refusal:
 
 ALLOW_STOP = "--allow-stop"
 ONLY_THESE = "--only-these"
+UNTESTED = "--untested"
 Rule = Callable[[Situation], Iterator[Refusal]]
 
 
@@ -111,13 +112,20 @@ def refusals(now: Situation, insisted: Sequence[str] = ()) -> tuple[Refusal, ...
     return tuple(one for one in found if not (one.insist and one.insist in insisted))
 
 
-def standing(now: Situation) -> tuple[Refusal, ...]:
+def standing(now: Situation, insisted: Sequence[str] = ()) -> tuple[Refusal, ...]:
     """What speaks against switching off the host when it has been drained: all that does not look at its guests."""
-    return tuple(refusal for rule in STANDING for refusal in rule(now))
+    found = (refusal for rule in STANDING for refusal in rule(now))
+    return tuple(one for one in found if not (one.insist and one.insist in insisted))
 
 
 def draining(now: Situation, insisted: Sequence[str] = ()) -> tuple[Refusal, ...]:
-    """What speaks against having the target leave for good, with its guests moved away alive."""
+    """What speaks against having the target leave for good, with its guests moved away alive.
+
+    Where a fence device is watched from is no room that somebody lacks: of two hosts nobody watches one's own.
+    """
+    devices = {device.name for device in now.fencing.devices}
+    stranded = tuple(name for name in now.foreseen.stranded if name not in devices)
+    now = replace(now, foreseen=replace(now.foreseen, stranded=stranded))
     voting = any(host.name == now.target for host in now.hosts)
     rules = (_members, _configured, *((_quorum,) if voting else ()), *BEFOREHAND[1:])
     found = [refusal for rule in rules for refusal in rule(now)]
@@ -129,14 +137,37 @@ def ready_devices(now: Situation) -> tuple[str, ...]:
 
     A way is one device, or all devices of a level of the topology, each proven from a host that remains.
     """
+    return _first_way(now, (State.READY,))
+
+
+def tried_devices(now: Situation) -> tuple[str, ...]:
+    """The same; where no way is ready, the first one whose devices answer, though their off is untested."""
+    return ready_devices(now) or _first_way(now, (State.READY, State.UNTESTED))
+
+
+def _first_way(now: Situation, states: Collection[State]) -> tuple[str, ...]:
     askers = {host.name for host in now.others if not host.trouble}
     good = {
         cell.device
         for cell in now.cells
-        if cell.target == now.target and cell.asker in askers and cell.state.good and now.at - cell.at <= OLD
+        if cell.target == now.target
+        and cell.asker in askers
+        and cell.state in states
+        and now.at - cell.at <= OLD
     }
     ways = [each.devices for each in now.fencing.levels_of(now.target)] or [(name,) for name in sorted(good)]
     return next((way for way in ways if way and set(way) <= good), ())
+
+
+def devices_for_the_record(now: Situation) -> str:
+    """Who fences the target: `a,b` are both of a level; `a|b` is one of them, since Pacemaker does not tell which."""
+    enabled = {each.name for each in now.fencing.devices_of(now.target)}
+    off = {each.name for each in now.fencing.devices if not each.enabled}
+    levels = [each.devices for each in now.fencing.levels_of(now.target)]
+    first = tried_devices(now)
+    ways = levels or [(name,) for name in sorted(enabled | set(first))]
+    able = [way for way in ways if way and not set(way) & off and way != first]
+    return "|".join(",".join(way) for way in (first, *able))
 
 
 def _members(now: Situation) -> Iterator[Refusal]:
@@ -172,6 +203,15 @@ def _quorum(now: Situation) -> Iterator[Refusal]:
 
 def _readiness(now: Situation) -> Iterator[Refusal]:
     if ready_devices(now):
+        return
+    untested = tried_devices(now)
+    if untested:
+        names = " and ".join(untested)
+        yield Refusal(
+            f"nothing has proven yet that {names} can switch {now.target} off",
+            "this drill would: if it fails, the host serves on, or has to be switched off by hand",
+            UNTESTED,
+        )
         return
     about = [cell for cell in now.cells if cell.target == now.target and cell.asker != now.target]
     bad = sorted(

@@ -72,9 +72,12 @@ def judge(
     if guid is None or not usable(guid):
         return Identity(Belongs.UNKNOWN)
     names = spellings(guid)
-    owner = next((host for host, machine in sorted(machines.items()) if machine.lower() in names), "")
-    if owner:
-        return Identity(Belongs.PROVEN) if owner == target else Identity(Belongs.OTHERS, owner)
+    owners = [host for host, machine in sorted(machines.items()) if machine.lower() in names]
+    if target in owners:
+        # Some boards all have their maker's UUID: then it tells none of them from the others.
+        return Identity(Belongs.PROVEN if owners == [target] else Belongs.DOUBLED)
+    if owners:
+        return Identity(Belongs.OTHERS, owners[0])
     mine = guid.hex()
     if remembered.get(target) == mine:
         return Identity(Belongs.AS_BEFORE)

@@ -12,38 +12,33 @@ from dataclasses import replace
 
 from backstay.errors import BadInput
 from backstay.fencing import password, wording
-from backstay.fencing.actions import LOOKING, SWITCHING, list_hosts, look, switch
-from backstay.fencing.agent import ON, POWER_ACTIONS, Call, FenceAgent
-from backstay.fencing.ipmi_parameters import LONGDESC, PARAMETERS
+from backstay.fencing.actions import LOOKING, begin, look, switch
+from backstay.fencing.agent import POWER_ACTIONS, Call, FenceAgent
+from backstay.fencing.ipmi_parameters import LIKE_IPMILAN, LONGDESC, PARAMETERS
 from backstay.fencing.parameters import Values
 from backstay.fencing.ways import Cycling, Falling
 from backstay.fencing.wording import Device
 from backstay.host.ipmitool import Ipmitool, Login
 from backstay.host.process import run as run_process
 
+LONGEST_USER = 16  # bytes (IPMI 2.0, section 22.28)
+
 
 def act(call: Call) -> int:
     """Carry out one action; the exit code as the Fence Agent API has it."""
     values = call.values
-    if call.action == "list":
-        return list_hosts(call)
-    if call.action in SWITCHING:
-        for problem in values.wrong:
-            call.warn(f"{problem}; the default is used")
-    else:
-        check(call)
-    if call.action == "validate-all":
-        return ON
-    device = device_of(call.values)
+    code = begin(call, lambda: check(values))
+    if code is not None:
+        return code
+    device = device_of(values)
     bmc = bmc_of(call, device)
     if call.action in LOOKING:
         return look(call, bmc, device)
     return switch(call, bmc, device, Cycling(bmc) if values.word("method") == "cycle" else None)
 
 
-def check(call: Call) -> None:
+def check(values: Values) -> None:
     """Raise BadInput for settings that cannot work; looks at nothing outside."""
-    values = call.values
     values.require_sound()
     if not values.flag("lanplus"):
         raise BadInput(
@@ -53,8 +48,13 @@ def check(call: Call) -> None:
         raise BadInput(
             f"the role {values.word('privlvl')} may not switch power", hint="privlvl=operator is enough"
         )
-    if not any(values.text(name) for name in ("password", "password_file", "password_script")):
-        raise BadInput("no password is given", hint="set password_file, password_script or password")
+    size = len(values.word("username").encode("utf-8", "surrogateescape"))
+    if size > LONGEST_USER:
+        raise BadInput(
+            f"the username has {size} bytes, and IPMI 2.0 allows {LONGEST_USER}",
+            hint="create an account with a shorter one on the BMC",
+        )
+    password.require_given(values)
     password.checked(values.text("password"))
     password.key(values.word("hexadecimal_kg"))
 
@@ -64,7 +64,7 @@ def device_of(values: Values) -> Device:
     by_plug = values.flag("port_as_ip")
     plug = values.word("plug")
     return Device(
-        address=(by_plug and plug) or values.require("ip"),
+        address=((by_plug and plug) or values.require("ip")).removeprefix("[").removesuffix("]"),
         port=int(values.number("ipport")),
         user=values.require("username"),
         role=values.word("privlvl"),
@@ -119,4 +119,6 @@ AGENT = FenceAgent(
     parameters=PARAMETERS,
     actions=POWER_ACTIONS,
     run=act,
+    like="fence_ipmilan",
+    ignored=LIKE_IPMILAN,
 )

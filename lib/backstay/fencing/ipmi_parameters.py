@@ -2,13 +2,12 @@
 """What fence_backstay_ipmi can be told: fence_ipmilan's parameter names where they mean the same.
 
 Decides names, defaults and limits. The defaults are safer than fence_ipmilan's: IPMI 2.0 only, an explicit cipher
-suite, the role operator. Names of fence_ipmilan that have no meaning here (auth, use_sudo, sudo_path, shell_timeout,
-retry_on, disable_timeout, verbose_level, debug_file, plug_separator) are ignored like any unknown name.
+suite, the role operator. What fence_ipmilan has besides is ignored like any unknown name, and LIKE_IPMILAN says why.
 """
 
 from __future__ import annotations
 
-from backstay.fencing.parameters import PASSWORD_ELSEWHERE, PLUG, TIMES, WORDS, Parameter
+from backstay.fencing.parameters import HOW_LONG, IGNORED, PASSWORD_ELSEWHERE, PLUG, TIMES, WORDS, Parameter
 
 PARAMETERS = (
     Parameter("action", "Fencing action", default="reboot", option="o", required=True),
@@ -53,12 +52,18 @@ PARAMETERS = (
     *WORDS,
 )
 
+LIKE_IPMILAN = {
+    **IGNORED,
+    "auth": "IPMI 1.5 alone has it; with IPMI 2.0 the cipher suite says how a login is proven",
+    "sudo": "ipmitool needs no rights to reach another machine's BMC",
+    "sudo_path": "as sudo",
+    "use_sudo": "as sudo",
+}
+
 LONGDESC = (
     "Switches the power of a host through its BMC with IPMI 2.0 over LAN (ipmitool). off is successful when the "
     "BMC was seen to report off, not when it accepted a command; a refusal is reported at once, with the BMC's "
-    "reason. Every action ends by itself: off and on within login_timeout plus power_timeout plus delay (30 s by "
-    "default), reboot within 16 s more (plus power_wait), so the pcmk_off_timeout and pcmk_reboot_timeout of "
-    "larger settings must be larger. Both cipher suites sign and encrypt everything; 17 hashes with SHA-256, 3 with "
+    f"reason. {HOW_LONG} Both cipher suites sign and encrypt everything; 17 hashes with SHA-256, 3 with "
     "SHA-1. Suite 3 is asked for only when the BMC says that it does not offer 17, and every action says so, because a "
     "host that cannot be fenced is the greater danger; cipher=3 ends the message, cipher_fallback=none forbids it. "
     "method=cycle counts only when the BMC was seen off: when that was missed, a plain off follows. One device with "

@@ -21,7 +21,7 @@ def render(agent: FenceAgent) -> str:
 def _lines(agent: FenceAgent) -> Iterator[str]:
     yield '<?xml version="1.0" ?>'
     yield f"<resource-agent name={_quote(agent.name)} shortdesc={_quote(agent.shortdesc)}>"
-    yield f"<longdesc>{_text(agent.longdesc)}</longdesc>"
+    yield f"<longdesc>{_text(' '.join(filter(None, (agent.longdesc, without_effect(agent)))))}</longdesc>"
     yield "<vendor-url></vendor-url>"
     yield "<parameters>"
     for parameter in agent.parameters:
@@ -68,6 +68,8 @@ def options(parameter: Parameter) -> str:
 def usage(agent: FenceAgent) -> str:
     """What `--help` prints."""
     lines = [f"{agent.name}: {agent.shortdesc}", "", agent.longdesc, ""]
+    if agent.ignored:
+        lines += [without_effect(agent), ""]
     lines += ["Without options, name=value lines are read from standard input.", "", "Options:"]
     for parameter in agent.parameters:
         known = f" (default: {parameter.default})" if parameter.default else ""
@@ -75,6 +77,14 @@ def usage(agent: FenceAgent) -> str:
     lines += [f"  {'-h, --help':<42} this text", f"  {'-V, --version':<42} the version of Backstay", ""]
     lines.append("Actions: " + ", ".join(action.name for action in agent.actions))
     return "\n".join(lines) + "\n"
+
+
+def without_effect(agent: FenceAgent) -> str:
+    """One sentence about the parameters that are accepted and ignored; nothing where there are none."""
+    if not agent.ignored:
+        return ""
+    names = "; ".join(f"{name} ({why})" for name, why in sorted(agent.ignored.items()))
+    return f"Parameters of {agent.like} that are accepted on standard input and change nothing: {names}."
 
 
 def _quote(text: str) -> str:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
-from backstay.fencing import ipmi, ipmi_parameters, redfish, redfish_parameters, rehearsal
+from backstay.fencing import ipmi, ipmi_parameters, redfish, redfish_parameters
+from backstay.fencing.ipmi_rehearsal import IPMI
 from backstay.fencing.parameters import Parameter, Values
 from backstay.fencing.redfish_rehearsal import REDFISH
 from backstay.fencing.rehearsal import Script
@@ -75,7 +76,7 @@ class Kind:
 IPMI_AGENT, REDFISH_AGENT = "fence_backstay_ipmi", "fence_backstay_redfish"
 OURS: Mapping[str, Kind] = MappingProxyType(
     {
-        IPMI_AGENT: Kind(ipmi_parameters.PARAMETERS, Values.require_sound, ipmi.device_of, rehearsal.IPMI),
+        IPMI_AGENT: Kind(ipmi_parameters.PARAMETERS, ipmi.check, ipmi.device_of, IPMI),
         REDFISH_AGENT: Kind(
             redfish_parameters.PARAMETERS, redfish.check, redfish.device_of, REDFISH, memory="redfish:"
         ),

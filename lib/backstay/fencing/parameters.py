@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from backstay.errors import BadInput
 
@@ -120,12 +121,17 @@ class Values:
             expected = declared.problem(value) if value else ""
             if expected:
                 shown = "this one" if declared.secret else repr(value)
-                # Pacemaker takes the word "timeout" anywhere in a failed agent's stderr for a lapse of time.
-                yield f"{name} must be {expected}, not {shown}".replace("timeout", "time-out")
+                yield f"{name} must be {expected}, not {shown}"
 
 
+SCRIPT_TIME = 5.0  # seconds that a password_script has
 PASSWORD_ELSEWHERE = (
-    Parameter("password_script", "Program that prints the password", option="S", old="passwd_script"),
+    Parameter(
+        "password_script",
+        f"Program that prints the password, in {SCRIPT_TIME:g} s at most",
+        option="S",
+        old="passwd_script",
+    ),
     Parameter("password_file", "File whose first line is the password"),
 )
 """Ways to keep the password out of the cluster configuration."""
@@ -154,6 +160,26 @@ TIMES = (
     Parameter("delay", "Seconds to wait before off or reboot", "second", "0", most=600),
 )
 """How long a power-off may take, whatever protocol asks for it (fencing/power.py)."""
+
+HOW_LONG = (
+    "Every action ends by itself: off and on within login_timeout plus power_timeout plus delay (30 s by default), "
+    f"reboot within 16 s more (plus power_wait), and with a password_script each within {SCRIPT_TIME:g} s more, so the "
+    "pcmk_off_timeout and pcmk_reboot_timeout of larger settings must be larger."
+)
+"""The same in words (the numbers: completeness_devices.py, worst_cases)."""
+
+IGNORED: Mapping[str, str] = MappingProxyType(
+    {
+        "debug": "verbose goes to standard error, which Pacemaker logs",
+        "debug_file": "as debug",
+        "disable_timeout": "every action ends by itself",
+        "plug_separator": "an action concerns one host",
+        "retry_on": "login_timeout and power_timeout say how long it goes on",
+        "shell_timeout": "every call ends within login_timeout or power_timeout",
+        "verbose_level": "verbose says everything that there is",
+    }
+)
+"""Parameters of other agents that are accepted and change nothing, and why."""
 
 WORDS = (
     Parameter("verbose", "Say on standard error what is done", "boolean", "0", option="v"),

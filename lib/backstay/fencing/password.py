@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from backstay.errors import BadInput, CannotAsk
-from backstay.fencing.parameters import Values
-from backstay.host.process import Completed
+from backstay.fencing.parameters import SCRIPT_TIME, Values
+from backstay.host.process import Completed, ToolMissing
 
 LONGEST = 20  # bytes that an IPMI 2.0 password has at most (IPMI 2.0, section 22.30)
-SCRIPT_TIME = 5.0  # seconds
 
+MOST = 65536  # bytes of a password file that are looked at
 Runner = Callable[..., Completed]
 
 
@@ -35,6 +36,17 @@ def find(values: Values, run: Runner, longest: int = LONGEST) -> str:
     else:
         text = values.text("password")
     return checked(text, longest)
+
+
+def longest_wait(values: Values) -> float:
+    """How long `find` may take, in seconds."""
+    return SCRIPT_TIME if values.word("password_script") else 0.0
+
+
+def require_given(values: Values) -> None:
+    """Raise BadInput when no password is given in any way. An account may have an empty one, so a host is fenced so."""
+    if not any(values.text(name) for name in ("password", "password_file", "password_script")):
+        raise BadInput("no password is given", hint="set password_file, password_script or password")
 
 
 def checked(password: str, longest: int = LONGEST) -> str:
@@ -75,7 +87,13 @@ def _ask(script: str, run: Runner) -> str:
         raise BadInput(
             f"password_script is no command: {error}", hint="close the quotation, or name a script"
         ) from error
-    done = run(argv, timeout=SCRIPT_TIME)
+    try:
+        done = run(argv, timeout=SCRIPT_TIME, leashed=True)
+    except ToolMissing as missing:
+        raise CannotAsk(
+            f"the password script {script} cannot be run: {missing.why}",
+            hint="it must be there, and executable, on every host that may fence",
+        ) from missing
     if done.returncode != 0:
         raise CannotAsk(
             f"the password script {script} failed with exit code {done.returncode}", hint="run it by hand"
@@ -84,13 +102,24 @@ def _ask(script: str, run: Runner) -> str:
 
 
 def _read(file: Path) -> str:
+    """The first line of a file. What is none may never end, or never begin (a pipe), so it is not read."""
     try:
-        data = file.read_bytes()
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            usable = stat.S_ISREG(os.fstat(handle).st_mode)
+            data = os.read(handle, MOST) if usable else b""
+        finally:
+            os.close(handle)
     except OSError as error:
         raise CannotAsk(
             f"the password file {file} cannot be read: {error.strerror}",
             hint="it must exist on every host that may fence",
         ) from error
+    if not usable:
+        raise CannotAsk(
+            f"the password file {file} is no regular file",
+            hint="write the password into a file, or name a password_script that prints it",
+        )
     return _line(data.decode("utf-8", "surrogateescape"))
 
 

@@ -12,9 +12,10 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import IO, NoReturn
 
-from backstay.errors import BackstayError, BadInput
+from backstay.errors import BackstayError, BadInput, CannotAsk
 from backstay.fencing import inputs
 from backstay.fencing.agent import FAILED, FenceAgent
 from backstay.fencing.parameters import Values
@@ -22,6 +23,7 @@ from backstay.host import cores
 
 METADATA = ("metadata", "meta-data")
 USAGE = ("help", "manpage")
+LONGEST = 4000  # signs of a line for standard error: what was given may be of any length
 ERROR = 3  # the syslog priority of a traceback
 
 
@@ -36,11 +38,15 @@ class Conversation:
         self._out = out
         self._err = err
         self._hidden: set[str] = set()
+        self._failure = ""
+        self._notes: list[str] = []
 
     def begin(self, given: dict[str, str]) -> None:
         """Take the parameters."""
         self.values = Values(given, self.agent.parameters)
-        self.action = self.values.text("action").strip().lower()
+        # The Fence Agent API reboots where no action is given; one that is given as nothing is a mistake of the caller.
+        asked = given["action"] if "action" in given else self.values.text("action")
+        self.action = asked.strip().lower()
         self._hidden.update(self.values.secrets())
 
     def say(self, text: str) -> None:
@@ -49,13 +55,23 @@ class Conversation:
             self._out.write(f"{text}\n")
 
     def warn(self, text: str) -> None:
-        """One line on standard error."""
-        self._err.write(f"{self.agent.name}: {one_line(text)}\n")
+        """Something to know besides: `tell` says it."""
+        self._notes.append(one_line(text))
+
+    def fail(self, text: str) -> None:
+        """Why it failed: `tell` says it first."""
+        self._failure = one_line(text)
+
+    def tell(self) -> None:
+        """The one line on standard error, where there is something to say."""
+        said = [text for text in (self._failure, *self._notes) if text]
+        if said:
+            self._line("; ".join(said))
 
     def trace(self, text: str) -> None:
         """One line on standard error when verbose."""
         if self.values.flag("verbose"):
-            self.warn(self.without_secrets(text))
+            self._line(one_line(self.without_secrets(text)))
 
     def hide(self, secret: str) -> None:
         """Keep this text out of everything that is logged."""
@@ -71,10 +87,35 @@ class Conversation:
             text = text.replace(secret, "[hidden]").replace(repr(secret)[1:-1], "[hidden]")
         return text
 
+    def _line(self, text: str) -> None:
+        """Pacemaker takes "timeout" anywhere in it for a lapse of time: names with it give way to what they mean."""
+        for parameter in self.agent.parameters:
+            if "timeout" in parameter.name:
+                text = text.replace(parameter.name, f"the parameter '{parameter.shortdesc}'")
+        if len(text) > LONGEST:
+            text = f"{text[:LONGEST]} ... ({len(text)} signs)"
+        try:
+            self._err.write(f"{self.agent.name}: {text}\n")
+            self._err.flush()
+        except OSError:  # nobody has to read it
+            give_up(self._err)
+
     def document(self, text: str) -> int:
-        """Write a whole document to standard output."""
-        self._out.write(text)
+        """Write a whole document to standard output; CannotAsk when nobody gets it."""
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except OSError as error:
+            give_up(self._out)
+            raise CannotAsk(f"what was asked for cannot be written: {error.strerror}") from error
         return 0
+
+    def hand_over(self) -> None:
+        """Let what was said reach whoever reads it. Nobody has to: what was done to a host is done all the same."""
+        try:
+            self._out.flush()
+        except OSError:
+            give_up(self._out)
 
 
 def main(agent: FenceAgent) -> NoReturn:
@@ -96,21 +137,22 @@ def converse(
     stdin: Callable[[], bytes],
     out: IO[str],
     err: IO[str],
-    log: Callable[[str, str], None],
+    log: Callable[[str, str, str], None],
 ) -> int:
-    """The guard itself: the exit code, whatever happens. `log(name, line)` gets a traceback line by line."""
+    """The guard itself: the exit code, whatever happens. `log(name, line, action)` gets a traceback line by line."""
     talk = Conversation(agent, out, err)
     try:
         given = inputs.from_options(argv, agent.parameters) if argv else inputs.from_lines(stdin())
         talk.begin(given)
         code = answer(talk)
-        out.flush()
+        talk.hand_over()
     except BackstayError as error:
-        talk.warn(f"{error}; {error.hint}" if error.hint else str(error))
+        talk.fail(f"{error}; {error.hint}" if error.hint else str(error))
         code = FAILED
     except Exception as error:  # noqa: BLE001  (the one guard: any failure of our own has a code and a reason)
         report(talk, error, log)
         code = FAILED
+    talk.tell()
     return code if talk.settled is None else talk.settled
 
 
@@ -128,22 +170,32 @@ def answer(talk: Conversation) -> int:
         return talk.document(f"{agent.name} {__version__}\n")
     if talk.action not in {action.name for action in agent.actions}:
         known = ", ".join(action.name for action in agent.actions)
+        if not talk.action:
+            raise BadInput("action is empty", hint="nothing is rebooted for that; leave it out for a reboot")
         raise BadInput(f"unsupported action {talk.action!r}", hint=f"this agent offers {known}")
     return agent.run(talk)
 
 
-def report(talk: Conversation, error: Exception, log: Callable[[str, str], None]) -> None:
+def report(talk: Conversation, error: Exception, log: Callable[[str, str, str], None]) -> None:
     """Say in one line that the agent itself is broken, and keep the traceback."""
     import traceback
 
     name = talk.agent.name
     for chunk in traceback.format_exception(error):
         for line in talk.without_secrets(chunk).splitlines():
-            log(name, line)
+            log(name, line, talk.action)
     what = talk.without_secrets(f"{type(error).__name__}: {error}")
-    talk.warn(
+    talk.fail(
         f"{talk.action or 'the call'} failed because the agent itself is broken ({what}); see the system log"
     )
+
+
+def give_up(stream: IO[str]) -> None:
+    """Write to nobody from now on, or Python itself would fail with 120 when it ends."""
+    with suppress(OSError):
+        nobody = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nobody, stream.fileno())
+        os.close(nobody)
 
 
 def one_line(text: str) -> str:
@@ -151,8 +203,16 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def to_system_log(name: str, line: str) -> None:
-    """One line of a traceback, as an error; a log daemon that hangs must not hold up a fencing."""
+def to_system_log(name: str, line: str, action: str) -> None:
+    """One line of a traceback, as an error; a log daemon that hangs must not hold up a fencing.
+
+    In the journal it has the fields that other agents' lines have (ocf/log.py); the host is the one that it ran on.
+    """
     from backstay.host.syslog import send
 
-    send(ERROR, f"{name}[{os.getpid()}]", line)
+    fields = {
+        "BACKSTAY_HOST": os.uname().nodename,
+        "BACKSTAY_ACTION": action,
+        "BACKSTAY_CODE": str(FAILED),
+    }
+    send(ERROR, f"{name}[{os.getpid()}]", line, fields=fields)

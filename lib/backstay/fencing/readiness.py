@@ -23,7 +23,7 @@ class State(Enum):
     """The word in a cell."""
 
     READY = "ready"
-    ANSWERS = "answers"  # an agent of somebody else: its off was never rehearsed
+    UNTESTED = "untested"  # it answers, and nothing has proven that its off works
     AGENT = "broken agent"
     SWAPPED = "wrong host"
     SILENT = "no answer"
@@ -43,8 +43,8 @@ class State(Enum):
 
     @property
     def good(self) -> bool:
-        """Whether a fencing would work as far as anybody can know."""
-        return self in (State.READY, State.ANSWERS)
+        """Whether a fencing would work as far as anybody can know; what nobody tested is not."""
+        return self is State.READY
 
 
 OF_KIND: Mapping[Kind, State] = MappingProxyType(
@@ -109,18 +109,34 @@ def of_trouble(trouble: Trouble, reason: str) -> Answer:
 
 
 def cell(
-    asker: str, device: str, target: str, at: float, rehearsal: str, answer: Answer, identity: Identity
+    asker: str,
+    device: str,
+    target: str,
+    at: float,
+    rehearsal: str | None,
+    answer: Answer,
+    identity: Identity,
 ) -> Cell:
     """What is true about a device: a broken agent first, then what the device said, then whose it is.
 
-    With settings that cannot work no agent passes its rehearsal, so those come before it.
+    `rehearsal` is what went wrong, None when nothing was rehearsed and nothing else proves its off. With settings that
+    cannot work no agent passes its rehearsal, so those come before it.
     """
     state, reason = answer.state, answer.reason
     if rehearsal and state is not State.SETTINGS:
         state, reason = State.AGENT, rehearsal
     elif answer.state.good and identity.belongs.wrong:
         state, reason = State.SWAPPED, _whose(target, identity)
+    elif answer.state.good and rehearsal is None:
+        state, reason = State.UNTESTED, _untested(target)
     return Cell(asker, device, target, state, at, reason, answer.note, answer.power, identity.belongs)
+
+
+def _untested(target: str) -> str:
+    return (
+        f"it answers, but nothing has proven since its agent came or changed that it switches {target} off; prove it "
+        f"in a quiet hour: backstay fence drill {target} --untested"
+    )
 
 
 def _whose(target: str, identity: Identity) -> str:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 from backstay.errors import BadInput
 from backstay.fencing import password, redfish_wording
-from backstay.fencing.actions import LOOKING, SWITCHING, list_hosts, look, switch
-from backstay.fencing.agent import ON, POWER_ACTIONS, Call, FenceAgent
+from backstay.fencing.actions import LOOKING, begin, look, switch
+from backstay.fencing.agent import POWER_ACTIONS, Call, FenceAgent
 from backstay.fencing.parameters import Values
-from backstay.fencing.redfish_parameters import LONGDESC, PARAMETERS
+from backstay.fencing.redfish_parameters import LIKE_REDFISH, LONGDESC, PARAMETERS
 from backstay.fencing.redfish_wording import Device
 from backstay.host.https import Https, Trust
 from backstay.host.process import run as run_process
@@ -28,15 +28,9 @@ DIGEST = 32  # bytes of SHA-256
 def act(call: Call) -> int:
     """Carry out one action; the exit code as the Fence Agent API has it."""
     values = call.values
-    if call.action == "list":
-        return list_hosts(call)
-    if call.action in SWITCHING:
-        for problem in values.wrong:
-            call.warn(f"{problem}; the default is used")
-    else:
-        check(values)
-    if call.action == "validate-all":
-        return ON
+    code = begin(call, lambda: check(values))
+    if code is not None:
+        return code
     device = device_of(values)
     with contextlib.closing(bmc_of(call, device)) as bmc:
         if call.action in LOOKING:
@@ -51,8 +45,7 @@ def check(values: Values) -> None:
         raise BadInput("ssl=0 (plain HTTP) is not offered: it sends everything in clear", hint="remove ssl")
     if ":" in values.word("username") and not values.flag("session"):
         raise BadInput("HTTP Basic cannot carry a username with a colon", hint="set session=1")
-    if not any(values.text(name) for name in ("password", "password_file", "password_script")):
-        raise BadInput("no password is given", hint="set password_file, password_script or password")
+    password.require_given(values)
     password.checked(values.text("password"), LONGEST_PASSWORD)
     trust_of(values)
     places_of(values)
@@ -134,4 +127,6 @@ AGENT = FenceAgent(
     parameters=PARAMETERS,
     actions=POWER_ACTIONS,
     run=act,
+    like="fence_redfish",
+    ignored=LIKE_REDFISH,
 )

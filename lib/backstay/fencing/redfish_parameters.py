@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What fence_backstay_redfish can be told: fence_redfish's parameter names where they mean the same.
 
-Decides names, defaults and limits. Names of fence_redfish that have no meaning here (shell_timeout, retry_on,
-disable_timeout, verbose_level, debug_file, plug_separator, gnutlscli_path) are ignored like any unknown name.
+Decides names, defaults and limits. What fence_redfish has besides is ignored like any unknown name, and LIKE_REDFISH
+says why.
 """
 
 from __future__ import annotations
 
-from backstay.fencing.parameters import PASSWORD_ELSEWHERE, PLUG, TIMES, WORDS, Parameter
+from backstay.fencing.parameters import HOW_LONG, IGNORED, PASSWORD_ELSEWHERE, PLUG, TIMES, WORDS, Parameter
 
 PARAMETERS = (
     Parameter("action", "Fencing action", default="reboot", option="o", required=True),
@@ -48,13 +48,13 @@ PARAMETERS = (
     *WORDS,
 )
 
+LIKE_REDFISH = {**IGNORED, "gnutlscli_path": "TLS is Python's own"}
+
 LONGDESC = (
     "Switches the power of a host through its BMC with Redfish over HTTPS. off is successful when the BMC was seen to "
     "report PowerState Off (PoweringOff is not off), not when it accepted a command; a refusal is reported at once, "
-    "with the BMC's reason, and a task that a command became is followed until it fails or the power is seen. Every "
-    "action ends by itself: off and on within login_timeout plus power_timeout plus delay (30 s by default), reboot "
-    "within 16 s more (plus power_wait), so the pcmk_off_timeout and pcmk_reboot_timeout of larger settings must be "
-    "larger. The BMC's certificate is checked: against the system's authorities, those of ssl_ca, or a fingerprint "
+    "with the BMC's reason, and a task that a command became is followed until it fails or the power is seen. "
+    f"{HOW_LONG} The BMC's certificate is checked: against the system's authorities, those of ssl_ca, or a fingerprint "
     "(openssl s_client -connect ADDRESS:443 </dev/null | openssl x509 -noout -fingerprint -sha256 prints it, to be "
     "compared with what the BMC's own console shows). ssl_insecure=1 gives that up, and every action says so. "
     "off is ResetType ForceOff, on is On or ForceOn; where the BMC lists what it allows, nothing else is sent. A "

@@ -11,16 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from backstay.fencing.rehearsal import (
-    FAILED,
+from backstay.fencing.rehearsal import FAILED, ON, Bmc, Script, Step
+from backstay.fencing.rehearsal_steps import (
+    EVERYDAY,
     HOST,
     IMPATIENT,
-    OFF,
-    ON,
+    NOWHERE,
     PATIENT,
-    Bmc,
-    Script,
-    Step,
+    REPEATED,
+    refused,
     secret_of,
     way_of_password,
 )
@@ -36,18 +35,23 @@ TRUE = ("1", "yes", "on", "true")
 NO_RIGHT = (
     "InsufficientPrivilege: The rehearsal answers"  # the BMC's own words: without them nobody knows why
 )
+SETTINGS = (
+    ("ssl", "0", "is not offered"),
+    ("ssl_fingerprint", "12", "must be a SHA-256 fingerprint"),
+    ("ssl_fingerprint", "no", "must be a SHA-256 fingerprint"),
+    ("systems_uri", "System", "must be a path"),
+    ("password", "x" * 1025, "the password has 1025 bytes"),
+)
+COLON = (("username", "a:b"), ("session", "0"))
 STEPS = (
-    Step("metadata", "on", ON, "on", says='<action name="off"'),
-    Step("list", "on", ON, "on", says=f"{HOST},"),
-    Step("monitor", "on", ON, "on"),
-    Step("status", "on", ON, "on"),
-    Step("off", "on", ON, "off"),
-    Step("status", "off", OFF, "off"),
-    Step("off", "off", ON, "off"),
-    Step("on", "off", ON, "on"),
-    Step("reboot", "on", ON, "on"),
+    *EVERYDAY,
+    *refused(SETTINGS),
+    Step("validate-all", "on", FAILED, "on", settings=COLON, says="a username with a colon"),
     Step("off", "on", ON, "off", "delay-off", "1.5", PATIENT),
     Step("off", "on", ON, "off", "busy", "2", PATIENT),
+    Step("off", "on", ON, "off", "codes", "429 502 503 504 409", PATIENT),
+    Step("off", "on", ON, "off", "full", "1", PATIENT),  # with Basic nobody logs in
+    Step("off", "on", ON, "off", "ignore-set", "1", REPEATED),
     Step("off", "on", ON, "off", "task", "Completed", PATIENT),
     Step("off", "on", ON, "off", "etag", "1"),
     Step("off", "on", ON, "off", "action-info", "1"),
@@ -59,12 +63,14 @@ STEPS = (
     Step("off", "on", FAILED, "on", "task", "Exception", PATIENT, says="Exception: The request failed"),
     Step("off", "on", FAILED, "on", "only", "On GracefulShutdown", says="ForceOff"),
     Step("off", "on", FAILED, "on", "only-info", "On GracefulShutdown", says="ForceOff"),
+    Step("status", "on", FAILED, "on", settings=NOWHERE, says="has no address"),
     Step("status", "on", FAILED, "on", "fail-get", "403", says=NO_RIGHT),
     Step("off", "on", FAILED, "on", "fail-set", "403", says=NO_RIGHT),
     Step("reboot", "on", FAILED, "on", "fail-set", "403", says=NO_RIGHT),
     Step("reboot", "on", ON, "off", "fail-on", "403"),  # the host was dead: that is a yes
     Step("off", "on", FAILED, "on", "ignore-set", "", IMPATIENT, says="timed out"),
     Step("off", "on", FAILED, "on", "silent", "", IMPATIENT, says="answer"),
+    Step("off", "on", FAILED, "on", "dies", "", IMPATIENT, says="is not known"),
 )
 STRANGER = Step("off", "on", FAILED, "on", "impostor", "", says="certificate")
 

@@ -1,14 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The rehearsal of a fence agent: its real code against a BMC that is not there, step by step.
 
-Decides the steps, what each must come to, and what a failure means. The process, the simulator and the directory are
-given to it. An agent is rehearsed with the parameters that it is configured with, except for address, credentials and
-waits; the password comes to it the way it is configured, as a file, from a script or as it is. Some steps make sure
-that it says no, for the right reason, to a BMC that refuses, to one that accepts and does nothing and to a dead one, so
-that the next level of the topology gets its turn; others that it does not give up too early: with a BMC that is slow to
-switch, is busy, or lacks the cipher suite.
-
-Which steps are needed was found by breaking the agent in hundreds of ways (bench/mutation-records.md).
+Decides what a step is, how it is taken, and what a failure means. The process, the simulator and the directory are
+given to it; which steps an agent has to take, and with which parameters, is decided in ipmi_rehearsal.py,
+redfish_rehearsal.py and foreign.py.
 """
 
 from __future__ import annotations
@@ -17,16 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-ELSEWHERE = frozenset(
-    {
-        "action", "option", "ip", "ipaddr", "ipport", "username", "login", "password", "passwd", "password_file",
-        "password_script", "passwd_script", "hexadecimal_kg", "plug", "port", "port_as_ip", "nodename", "target",
-        "delay", "power_wait", "verbose", "quiet",
-    }
-)  # fmt: skip
-SIMULATED_SUITES = ("3", "17")
-HOST = "rehearsal"
-KEY = "72656865617273616c"  # the Kg key of the simulated BMC, where the configured one has a key
 STEP_TIME = 60.0  # seconds: what Pacemaker gives a fencing by default
 BROKEN = (
     "the agent itself is broken",
@@ -35,9 +20,11 @@ BROKEN = (
 ON, FAILED, OFF = 0, 1, 2
 DEEDS = {
     "drop": "answers nothing",
+    "drop-control": "ignores the command",
     "silent": "answers nothing",
     "password": "has another password",
     "ignore-set": "accepts and does nothing",
+    "dies": "dies of the command",
     "task": "says that its task failed",
     "only": "offers no hard power-off",
     "only-info": "offers no hard power-off",
@@ -86,6 +73,9 @@ class Bmc(Protocol):
     def commands(self) -> list[str]:
         """Every chassis command that it was sent."""
 
+    def left(self) -> int:
+        """How many sessions somebody opened and did not close."""
+
     def fault(self, name: str, value: str | None) -> None:
         """Break it, or heal it with None."""
 
@@ -112,39 +102,6 @@ class Step:
         return f"{self.action} ({self.fault})" if self.fault else self.action
 
 
-PATIENT = (("power_timeout", "20"), ("login_timeout", "10"))
-IMPATIENT = (("power_timeout", "2"), ("login_timeout", "5"))
-STRANGER = (("username", "stranger"),)
-ONOFF = (("method", "onoff"),)  # a cycle needs no on
-ANOTHER_SUITE = (("cipher", "16"), ("cipher_fallback", "3"))  # 16 is none of SIMULATED_SUITES
-NO_RIGHT = "insufficient privilege"  # what a refusal with d4 is called
-STEPS = (
-    Step("metadata", "on", ON, "on", says='<action name="off"'),
-    Step("list", "on", ON, "on", says=f"{HOST},"),
-    Step("monitor", "on", ON, "on"),
-    Step("status", "on", ON, "on"),
-    Step("off", "on", ON, "off"),
-    Step("status", "off", OFF, "off"),
-    Step("off", "off", ON, "off"),
-    Step("on", "off", ON, "on"),
-    Step("reboot", "on", ON, "on"),
-    Step("off", "on", ON, "off", "delay-off", "1", PATIENT),
-    Step("off", "on", ON, "off", "busy", "1", PATIENT),
-    Step("off", "on", ON, "off", settings=ANOTHER_SUITE),
-    Step("status", "on", ON, "on", "busy", "1"),
-    Step("status", "on", FAILED, "on", "password", "another", says="does not accept the password"),
-    Step("status", "on", FAILED, "on", settings=STRANGER, says="has no account stranger"),
-    Step("status", "on", FAILED, "on", "fail-get", "d4", says=NO_RIGHT),
-    Step("off", "on", FAILED, "on", "fail-set", "d4", says=NO_RIGHT),
-    Step("reboot", "on", FAILED, "on", "fail-set", "d4", says=NO_RIGHT),
-    Step("reboot", "on", ON, "off", "fail-on", "d4", ONOFF),  # the host was dead: that is a yes
-    Step("off", "on", FAILED, "on", "ignore-set", "", IMPATIENT, says="timed out"),
-    Step("off", "on", FAILED, "on", "drop", "", IMPATIENT, says="answer"),
-)
-# Its dark moment is too short to be seen: a plain off has to follow.
-CYCLE = Step("reboot", "on", ON, "on", "quick-cycle", "", (("power_timeout", "6"), ("login_timeout", "10")))
-
-
 @dataclass(frozen=True, slots=True)
 class Script:
     """How one agent is rehearsed. All three are given what is configured.
@@ -158,53 +115,7 @@ class Script:
     signature: Callable[[Mapping[str, str]], tuple[tuple[str, str], ...]]
 
 
-def parameters(configured: Mapping[str, str], bmc: Bmc) -> dict[str, str]:
-    """What the agent is given: the configured comfort, the simulator's address and account."""
-    kept = {name: value for name, value in configured.items() if name.replace("-", "_") not in ELSEWHERE}
-    if kept.get("cipher", "17") not in SIMULATED_SUITES:
-        del kept["cipher"]
-    there = {"ip": bmc.address, "ipport": str(bmc.port), "username": bmc.user}
-    key = {"hexadecimal_kg": KEY} if key_of(configured) else {}
-    return {**kept, **there, **secret_of(configured, bmc), **key, "plug": HOST, "nodename": HOST}
-
-
-def secret_of(configured: Mapping[str, str], bmc: Bmc) -> dict[str, str]:
-    """The simulator's password, on the way on which the configured one comes."""
-    way = way_of_password(configured)
-    files = {"password_script": f"/bin/cat {bmc.password_file}", "password_file": bmc.password_file}
-    return {way: files.get(way, bmc.password)}
-
-
-def way_of_password(configured: Mapping[str, str]) -> str:
-    """By which parameter the agent gets its password, as the agent itself decides (backstay.fencing.password)."""
-    if configured.get("password_script") or configured.get("passwd_script"):
-        return "password_script"
-    return "password_file" if configured.get("password_file") else "password"
-
-
-def key_of(configured: Mapping[str, str]) -> str:
-    """The Kg key that the simulated BMC needs, hexadecimal; "" for none."""
-    return KEY if configured.get("hexadecimal_kg", "").strip() else ""
-
-
-def signature(configured: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """What tells one rehearsal from another: devices that differ in address and account alone share one."""
-    comfort = {name: value for name, value in configured.items() if name not in ELSEWHERE}
-    ways = {"password": way_of_password(configured), "hexadecimal_kg": key_of(configured)}
-    return tuple(sorted({**comfort, **ways}.items()))
-
-
-def steps(configured: Mapping[str, str]) -> tuple[Step, ...]:
-    """What is played; a cycle that nobody sees only where hosts are rebooted by cycles."""
-    return (*STEPS, CYCLE) if configured.get("method", "").strip().lower() == "cycle" else STEPS
-
-
-IPMI = Script(steps, parameters, signature)
-
-
-def rehearse(
-    agent: str, configured: Mapping[str, str], agents: Agents, bmc: Bmc, script: Script = IPMI
-) -> str:
+def rehearse(agent: str, configured: Mapping[str, str], agents: Agents, bmc: Bmc, script: Script) -> str:
     """What went wrong, in one sentence, or nothing."""
     for step in script.steps(configured):
         wrong = play(step, agent, script.parameters(configured, bmc), agents, bmc)
@@ -234,6 +145,10 @@ def play(step: Step, agent: str, given: Mapping[str, str], agents: Agents, bmc: 
     said = agents.run(agent, step.action, {**given, **dict(step.settings)}, STEP_TIME)
     if step.fault:
         bmc.fault(step.fault, None)
+    if bmc.password in f"{said.out}\n{said.err}":
+        return "shows the password"
+    if bmc.left() and not step.fault:  # a broken one may have kept it from being closed
+        return "leaves a session open"
     return wrong(step, said, bmc.power(), bmc.commands()[sent:])
 
 
@@ -255,6 +170,8 @@ def wrong(step: Step, said: Spoken, power: str, sent: list[str]) -> str:
         return f"left the power {power} instead of {step.after}"
     if step.code == FAILED:
         return ""
+    if step.action == "off" and {"cycle", "reset"} & set(sent):
+        return f"sent {', '.join(sent)}: the power would come back"
     if step.action == "reboot" and not {"off", "cycle", "reset"} & set(sent):
         return f"sent no off (but {', '.join(sent) or 'nothing'})"
     return ""

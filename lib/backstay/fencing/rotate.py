@@ -4,6 +4,7 @@
 Decides what speaks against a rotation, when every host has proven the new account, and what changes in the CIB. A BMC
 has one password for an account, so the old one stays valid only if the new one belongs to a second account: that is
 what is asked for. Nothing is set on a BMC and no file is copied: that is the admin's, with the tools that he has.
+Wherever a device has its password from (file, script, CIB, CIB secret), afterwards it is the new file or script.
 """
 
 from __future__ import annotations
@@ -16,52 +17,64 @@ from types import MappingProxyType
 from lxml import etree
 
 from backstay.errors import BadInput, Refused
-from backstay.fencing.check import Question, World, ask
-from backstay.fencing.completeness import KNOWN
-from backstay.fencing.configuration import Device, Fencing
+from backstay.fencing.asking import Question, World, ask
+from backstay.fencing.configuration import Device, Fencing, read
 from backstay.fencing.identity import Belongs, Identity
+from backstay.fencing.ours import OURS
+from backstay.fencing.primitives import by_rule
 from backstay.fencing.readiness import Cell, State, cell, packed, unpacked
+from backstay.host.fence_agents import KEPT_ELSEWHERE
 
 CANDIDATE, TRIAL = "backstay-fence-candidate", "backstay-fence-trial"
 """Private node attributes: what is to be proven (of the host that asks for it), and what each host found."""
 
-USER, FILE = "username", "password_file"
-OTHER_WAYS = ("password", "passwd", "password_script", "passwd_script", "login")
+USER, FILE, SCRIPT = "username", "password_file", "password_script"
+USERS = (USER, "login")
+WAYS = (FILE, SCRIPT, "passwd_script", "password", "passwd")
+BY_HAND = "crm_resource --resource DEVICE --set-parameter NAME --parameter-value VALUE"
+ELSEWHERE = (
+    "write it into the resource itself, and take it out of its template, its group or what it refers to"
+)
 SEPARATORS = frozenset(' "|;,\t\n')
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An account that is to be proven for some devices. `token` tells one rotation from another."""
+    """An account that is to be proven for some devices. `token` tells one rotation from another.
+
+    `file` holds the password or, where `way` is SCRIPT, is the program that prints it.
+    """
 
     token: str
     user: str
     file: str
     devices: tuple[str, ...]
+    way: str = FILE
 
     def text(self) -> str:
         """The value of the attribute; BadInput for names that cannot stand in it."""
         for name in (self.user, self.file, *self.devices):
             if not name or SEPARATORS & set(name):
                 raise BadInput(f"{name!r} has a blank, a quotation mark or a separator in it, or is empty")
-        return "|".join([self.token, self.user, self.file, ",".join(self.devices)])
+        told = [self.token, self.user, self.file, ",".join(self.devices)]
+        return "|".join(told if self.way == FILE else [*told, self.way])  # older versions know a file only
 
 
 def candidates(told: Mapping[str, str]) -> dict[str, Candidate]:
     """The candidates by the host that asks for the proof; what cannot be read is none."""
     parts = {host: text.split("|") for host, text in told.items()}
     return {
-        host: Candidate(part[0], part[1], part[2], tuple(part[3].split(",")))
+        host: Candidate(part[0], part[1], part[2], tuple(part[3].split(",")), *part[4:])
         for host, part in parts.items()
-        if len(part) == 4 and all(part)
+        if (len(part) == 4 or part[4:] == [SCRIPT]) and all(part)
     }
 
 
 def changed(device: Device, candidate: Candidate) -> Device:
     """The device as it would be with the new account."""
+    rest = {name: value for name, value in device.options.items() if name not in (*USERS, *WAYS)}
     return replace(
-        device,
-        options=MappingProxyType({**device.options, USER: candidate.user, FILE: candidate.file}),
+        device, options=MappingProxyType({**rest, USER: candidate.user, candidate.way: candidate.file})
     )
 
 
@@ -134,32 +147,87 @@ def chosen(fencing: Fencing, names: tuple[str, ...]) -> tuple[Device, ...]:
 def objections(candidate: Candidate, devices: Iterable[Device]) -> Iterator[str]:
     """What speaks against the rotation as far as the configuration tells; a sentence each."""
     for device in devices:
-        other = [name for name in OTHER_WAYS if device.options.get(name)]
-        if device.agent not in KNOWN:
-            yield f"{device.name}: {device.agent} is not known to take a password_file"
-        elif other or not (device.options.get(FILE) and device.options.get(USER)):
-            found = f" (it has {', '.join(other)})" if other else ""
-            yield f"{device.name} does not take its account from username and password_file{found}: let it do so first"
-        elif device.options[USER] == candidate.user:
+        users = [name for name in USERS if device.options.get(name)]
+        ways = [name for name in WAYS if device.options.get(name)]
+        if device.agent not in OURS:
+            yield (
+                f"{device.name}: nobody can prove an account for {device.agent} from every host; change its parameters "
+                f"by hand, one host at a time ({BY_HAND}), and run backstay fence check on each host"
+            )
+        elif device.ruled:
+            yield f"{device.name}: {by_rule(device.ruled)}; change that by hand, or set it without a rule first"
+        elif not users:
+            yield f"{device.name} names no account; set its {USER}: {BY_HAND}"
+        elif not ways:
+            yield f"{device.name} has no password; set its {FILE}: {BY_HAND}"
+        elif len(users) + len(ways) > 2:
+            has = " and ".join((*users, *ways))
+            yield f"{device.name} has {has}: leave it one account and one way to its password first"
+        elif device.options[users[0]] == candidate.user:
             yield (
                 f"{device.name} uses the account {candidate.user} already: a BMC has one password for an account, so "
                 "the old one would not be valid until then; set the new one on a second account with the same role"
             )
-        elif device.options[FILE] == candidate.file:
-            yield f"{device.name} uses {candidate.file} already: write the new password into another file"
+        elif device.options[ways[0]] == candidate.file:
+            what = "file" if candidate.way == FILE else "script"
+            yield f"{device.name} uses {candidate.file} already: take another {what} for the new password"
         elif device.targets is None:
             yield f"{device.name} does not say whom it fences: set its pcmk_host_list"
 
 
 def rotated(cib: etree._Element, candidate: Candidate) -> etree._Element:
-    """A copy of the CIB in which the devices use the new account; Refused when they have it from somewhere else."""
+    """A copy of the CIB in which the devices use the new account, and no other does.
+
+    Refused when they have their account from somewhere else, or something else would count all the same.
+    """
     copy = deepcopy(cib)
     for name in candidate.devices:
-        path = f"configuration/resources//primitive[@id='{name}']"
-        for option, value in ((USER, candidate.user), (FILE, candidate.file)):
-            pairs = copy.findall(f"{path}/instance_attributes/nvpair[@name='{option}']")
-            if len(pairs) != 1 or pairs[0].get("id-ref"):
-                hint = "write it into the resource itself"
-                raise Refused(f"{name} does not have its {option} in one place of its own", hint=hint)
-            pairs[0].set("value", value)
+        user, way = account(copy, name)
+        user.set("value", candidate.user)
+        way.set("name", candidate.way)
+        way.set("value", candidate.file)
+    for before, after in zip(read(cib).devices, read(copy).devices, strict=True):
+        meant = changed(before, candidate) if before.name in candidate.devices else before
+        if dict(after.options) != dict(meant.options):
+            raise Refused(_astray(before.name, candidate), hint=ELSEWHERE)
     return copy
+
+
+def _astray(name: str, candidate: Candidate) -> str:
+    if name in candidate.devices:
+        return f"{name} would not use the new account alone: what it has besides would still count"
+    return f"{name} would change, too: it refers to what {' or '.join(candidate.devices)} has"
+
+
+def restored(now: etree._Element, old: etree._Element, candidate: Candidate) -> etree._Element:
+    """A copy of the CIB of now with the old account: what others changed meanwhile stays. Refused as `rotated`."""
+    copy = deepcopy(now)
+    for name in candidate.devices:
+        for pair, before in zip(account(copy, name), account(old, name), strict=True):
+            pair.set("name", before.get("name", ""))
+            pair.set("value", before.get("value", ""))
+    return copy
+
+
+def account(cib: etree._Element, name: str) -> tuple[etree._Element, etree._Element]:
+    """Where a device has its account, and the way to its password; Refused for what is not in one place of its own."""
+    path = f"configuration/resources//primitive[@id='{name}']/instance_attributes"
+    found = [
+        pair
+        for holder in cib.findall(path)
+        if holder.find("rule") is None
+        for pair in holder.findall("nvpair")
+    ]
+    places = []
+    for what, names in (("account", USERS), ("password", WAYS)):
+        pairs = [pair for pair in found if pair.get("name") in names]
+        if len(pairs) != 1 or pairs[0].get("id-ref"):
+            raise Refused(f"{name} does not have its {what} in one place of its own", hint=ELSEWHERE)
+        places.append(pairs[0])
+    return places[0], places[1]
+
+
+def secrets_left(cib: etree._Element, candidate: Candidate) -> tuple[str, ...]:
+    """The CIB secrets that nobody needs after the change: `DEVICE PARAMETER`, as cibsecret calls them."""
+    places = ((name, account(cib, name)[1]) for name in candidate.devices)
+    return tuple(f"{name} {pair.get('name')}" for name, pair in places if pair.get("value") == KEPT_ELSEWHERE)

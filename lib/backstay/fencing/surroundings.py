@@ -11,13 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from backstay.fencing.completeness import (
-    ERROR,
-    WARNING,
-    Finding,
-    delays_of,
-)
+from backstay.fencing.completeness_delays import delays_of
 from backstay.fencing.configuration import Fencing
+from backstay.fencing.finding import ERROR, WARNING, Finding
 
 LEAST_TOKEN = 1.0  # seconds; Corosync 3's own default is 3 s
 MOST_TOKEN = 30.0

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from backstay.fencing.power import GiveUp
-from backstay.host.bmc import Kind, Power, Trouble
+from backstay.host.bmc import NO_WAY, Kind, Power, Trouble
 
 # Completion codes (IPMI 2.0, table 5-2) in words that nobody mistakes for a time limit of ours.
 CODE_WORDS: Mapping[int, str] = MappingProxyType(
@@ -145,6 +145,8 @@ def cause(trouble: Trouble, device: Device, deed: str) -> str:
     if trouble.kind is Kind.REFUSED:
         return _refused(trouble, device, deed)
     bmc, user = device.bmc, device.user
+    if trouble.kind is Kind.SILENT and trouble.said == NO_WAY:
+        return f"this host has no route to {bmc}; check its own network (ip route get {device.address})"
     what, then = {
         Kind.SILENT: (
             f"{bmc} does not answer on UDP port {device.port}",

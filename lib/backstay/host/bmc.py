@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+# What ipmitool says when connect(2) fails before a packet was sent: no route to the BMC, this host's interface is down.
+NO_WAY = "Could not open socket"
+
 
 class Power(Enum):
     """The state of a chassis, and the wish for one (on or off)."""

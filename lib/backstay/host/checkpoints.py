@@ -24,8 +24,14 @@ class Checkpoints:
         self._directory = directory
 
     def names(self) -> tuple[str, ...]:
-        """The names of those that there are."""
-        return tuple(sorted(path.stem for path in self._directory.glob("*.xml")))
+        """The names of those that there are; CannotAsk when this user may not know."""
+        try:
+            return tuple(sorted(path.stem for path in self._directory.iterdir() if path.suffix == ".xml"))
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            why = f"the checkpoints in {self._directory} cannot be read: {error.strerror}"
+            raise CannotAsk(why, hint="run it as root") from error
 
     def take(self, cib: bytes) -> str:
         """Keep `cib` and give its name; the oldest beyond 20 go. CannotAsk when it cannot be written."""
@@ -39,9 +45,13 @@ class Checkpoints:
             write_atomically(self._directory / f"{name}.xml", cib)
             for old in self.names()[:-KEPT]:
                 os.unlink(self._directory / f"{old}.xml")  # noqa: PTH108
-        except (OSError, BadInput) as error:
+        except (OSError, BadInput, CannotAsk) as error:
             raise CannotAsk(f"no checkpoint can be kept in {self._directory}: {error}") from error
         return name
+
+    def drop(self, name: str) -> None:
+        """Forget one that was taken for nothing."""
+        (self._directory / f"{name}.xml").unlink(missing_ok=True)
 
     def read(self, name: str) -> bytes:
         """The CIB of a checkpoint; BadInput when there is none of that name."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 
 from backstay.host.dying import unescaped
-from backstay.host.emulator import CONTROLLER, INIT, LACKS, TERMINATE, Emulators
+from backstay.host.emulator import CONTROLLER, FROZEN, INIT, LACKS, TERMINATE, Emulators
 from backstay.host.proc import Proc, Process
 
 TYPE_CHECKING = False
@@ -34,7 +34,9 @@ RUN = "/run/libvirt/lxc"  # NAME.xml: libvirt's word about each container that i
 GROUPS = "/sys/fs/cgroup"
 PROGRAM = "libvirt_lxc"
 BEGINNINGS = (("lxc-", ".libvirt-lxc"), ("machine-lxc-", ".scope"))  # without systemd's machined, and with it
-FROZEN = "__refrigerator"  # where a process waits whose control group (v1) is frozen, as by virsh suspend
+# where a process waits whose control group (v1) is frozen, as by virsh suspend; with v2 in the other
+REFRIGERATOR = "__refrigerator"
+WAITS_FROZEN = (REFRIGERATOR, "do_freezer_trap")
 LIMIT = 65536  # bytes
 
 
@@ -71,7 +73,7 @@ class Containers(Emulators):
     def waits_for(self, process: Process) -> str:
         """Say where a container's process waits that cannot end; one that is frozen is let go on when it has to."""
         where = super().waits_for(process)
-        return "" if FROZEN in where else where
+        return "" if REFRIGERATOR in where else where
 
     def _scan(self, past_blocked: bool = False) -> list[Found]:
         containers: dict[Key, list[Process]] = {}
@@ -102,6 +104,8 @@ class Containers(Emulators):
             arguments += ("-uuid", uuid)
         if not inits or not controllers:
             arguments += (LACKS, CONTROLLER if inits else INIT)
+        if self._frozen(lead.pid):
+            arguments += FROZEN
         return lead.pid, lead.start, lead.state, arguments
 
     def _inside(self, process: Process) -> tuple[str, ...]:
@@ -129,6 +133,20 @@ class Containers(Emulators):
                 if process is not None:
                     yield process
 
+    def _frozen(self, pid: int) -> bool:
+        """Whether a process gets no time, as its control group says or the place where it waits.
+
+        Both files tell of the groups above, too (cgroups(7), Documentation/admin-guide/cgroup-v2.rst of Linux).
+        """
+        for line in self._proc.text(pid, "cgroup").splitlines():
+            number, kinds, path = (*line.split(":", 2), "", "")[:3]
+            if kinds == "freezer" and _text(f"{self._groups}/freezer{path}/freezer.state").startswith("FR"):
+                return True  # FROZEN or FREEZING; THAWED is the other one
+            events = [f"{root}{path}/cgroup.events" for root in (self._groups, f"{self._groups}/unified")]
+            if number == "0" and any("frozen 1" in _text(file) for file in events):
+                return True
+        return self._proc.text(pid, "wchan") in WAITS_FROZEN
+
     def _thaw(self, pid: int) -> None:
         for line in self._proc.text(pid, "cgroup").splitlines():
             _, kinds, path = (*line.split(":", 2), "", "")[:3]
@@ -138,6 +156,16 @@ class Containers(Emulators):
                         state.write("THAWED")
                 except OSError:
                     return
+
+
+class Everything(Containers):
+    """The emulators and the containers of one host, for a domain of which nobody knows what it is."""
+
+    __slots__ = ()
+
+    def _scan(self, past_blocked: bool = False) -> list[Found]:
+        found = super()._scan(past_blocked) + super(Containers, self)._scan(past_blocked)
+        return list({one[0]: one for one in found}.values())
 
 
 def key_of(path: str) -> Key | None:
@@ -169,6 +197,14 @@ def _named(process: Process) -> str:
     return words[words.index("--name") + 1] if "--name" in words[:-1] else ""
 
 
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            return file.read(LIMIT)
+    except OSError:
+        return ""
+
+
 def _known(run: str) -> Iterator[tuple[int, tuple[str, str]]]:
     """Give what libvirt wrote: the controller's pid, name and UUID of each container that it knows."""
     try:
@@ -176,11 +212,7 @@ def _known(run: str) -> Iterator[tuple[int, tuple[str, str]]]:
     except OSError:
         return
     for name in names:
-        try:
-            with open(f"{run}/{name}", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-                text = file.read(LIMIT)
-        except OSError:
-            continue
+        text = _text(f"{run}/{name}")
         pid = text.partition("<domstatus ")[2].partition(">")[0].partition(" pid='")[2].partition("'")[0]
         uuid = text.partition("<domain ")[2].partition("<uuid>")[2].partition("</uuid>")[0]
         if pid.isdecimal():

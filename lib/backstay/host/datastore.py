@@ -158,6 +158,14 @@ class Host:
         except OSError:
             return ""
 
+    def hidden(self) -> str:
+        """Say why what was remembered may not be read; nothing when it may, or when there is none."""
+        try:
+            self._state.read(f"datastore-{self.name}")
+        except OSError as error:
+            return f"{self._state.directory}: {error.strerror}"
+        return ""
+
     def remember(self, text: str) -> None:
         """Remember a text; an empty one forgets. Raises OSError."""
         if text:

@@ -23,6 +23,7 @@ MASTER_KEY = "master-key.aes"  # libvirt puts it beside the emulator's monitor s
 SHOWN_FILES = 3
 LACKS = "-lacks"  # no argument of an emulator: what host.container says of a container
 INIT, CONTROLLER = "init", "controller"  # and what it may lack
+FROZEN = ("-frozen", "yes")  # the same of one whose processes get no time
 FIRST_LOOK = 0.6  # of the time for a scan, before it goes past those that may not be readable
 TERMINATE, KILL, GO_ON = int(signal.SIGTERM), int(signal.SIGKILL), int(signal.SIGCONT)
 
@@ -147,6 +148,11 @@ def is_stopped(process: Process) -> bool:
 def lacks(process: Process) -> str:
     """Give what a container lacks, init or controller; empty for one that is whole and for an emulator."""
     return _after(process.arguments, LACKS)
+
+
+def is_frozen(process: Process) -> bool:
+    """Whether it is a container whose processes do not run although nothing stopped them."""
+    return _after(process.arguments, FROZEN[0]) == FROZEN[1]
 
 
 def is_incoming(process: Process) -> bool:

@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from backstay.errors import CannotAsk
 from backstay.host import corosync
+from backstay.host.clock import Deadline, NotYet, TimedOut, until
 from backstay.host.process import Completed
 from backstay.host.ssh import Host
 
@@ -31,7 +32,8 @@ Environment=PCMK_node_start_state=standby
 """
 MOUNTS = "/etc/systemd/system/resource-agents-deps.target.d/backstay-cloud.conf"
 UNITS = ("corosync", "pacemaker", "pacemaker_remote")
-PATHS, NAMES, SECRETS = "path", "name", "secret"
+PATHS, NAMES, SECRETS, CERTIFICATES = "path", "name", "secret", "certificate"
+_BUSY = "CS_ERR_TRY_AGAIN"
 LOOK_TIME, CHANGE_TIME = 60.0, 60.0
 START_TIME, STOP_TIME = 120.0, 600.0  # a stop of Pacemaker moves what is left there
 
@@ -69,11 +71,21 @@ say libvirt "$($virsh uri >/dev/null 2>&1 && echo yes)"
 say autostart "$($virsh list --all --autostart --name 2>/dev/null | tr '\n' ' ')"
 say running "$($virsh list --name 2>/dev/null | tr '\n' ' ')"
 say cpu "$($virsh capabilities 2>/dev/null | sed -n '/<cpu>/,/<\/cpu>/p;/<\/cpu>/q' | base64 -w0)"
+certificates='import ssl, sys
+try:
+    ssl.create_default_context(cafile=sys.argv[1])
+except ssl.SSLError:
+    print("none")
+except FileNotFoundError:
+    print("missing")
+else:
+    print("good")'
 for word in "$@"; do
     what=${word#*:}
     case $word in
     path:*) timeout 5 test -e "$what" || say missing "$what" ;;
     name:*) say "address.$what" "$(timeout 5 getent ahosts "$what" | sed -n 's/ .*//p' | sort -u | tr '\n' ' ')" ;;
+    certificate:*) say "certificate.$what" "$(timeout 10 python3 -I -c "$certificates" "$what" 2>/dev/null)" ;;
     secret:*) say "secret.$what" "$(stat -Lc '%u:%a:%s' "$what" 2>/dev/null)" ;;
     esac
 done
@@ -128,6 +140,7 @@ class Machine:
     absent; `key` and `remote_key` fingerprints, empty when absent; `cmap` what Corosync runs with, empty when it does
     not run; `cib` is (cluster, number of resources) of a CIB on its disk. `missing` are paths that it does not have,
     `secrets` owner, mode and size of files (`0:600:16`, empty when absent), `addresses` what names are there.
+    `certificates` says of files whether TLS can use them: good, missing, none (in it), empty when it cannot be read.
     """
 
     name: str
@@ -151,6 +164,7 @@ class Machine:
     missing: tuple[str, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    certificates: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def runs(self, unit: str) -> bool:
         """Whether a unit is active, or about to be."""
@@ -163,7 +177,9 @@ def look(host: Host) -> Machine:
 
 
 def examine(host: Host, words: Sequence[str]) -> Machine:
-    """Look at everything; `words` ask for more (`path:/srv/vm`, `name:n1`, `secret:/etc/password`)."""
+    """Look at everything; `words` ask for more (`path:/srv/vm`, `name:n1`, `secret:/etc/password`,
+    `certificate:/etc/ca.pem`).
+    """
     return _look(host, LOOK + EXAMINE + END, words)
 
 
@@ -202,6 +218,7 @@ def read(name: str, text: str, before: float, after: float) -> Machine:
         tuple(value for key, value in pairs if key == "missing"),
         _below(said, "secret."),
         MappingProxyType({key: tuple(value.split()) for key, value in _below(said, "address.").items()}),
+        _below(said, "certificate."),
     )
 
 
@@ -281,9 +298,25 @@ def put_aside(host: Host, path: str) -> None:
     host.check(["sh", "-s", "--", path], timeout=CHANGE_TIME, stdin=SET_ASIDE)
 
 
-def reload(host: Host) -> None:
-    """Have every Corosync of the cluster read its corosync.conf."""
-    host.check(["corosync-cfgtool", "-R"], timeout=CHANGE_TIME)
+def reload(host: Host, within: float = CHANGE_TIME) -> None:
+    """Have every Corosync of the cluster read its corosync.conf.
+
+    After a member came or went Corosync waits for the vote of a quorum device (30 s at most, sync_timeout in
+    corosync-qdevice(8)), and reads nothing meanwhile: it is asked again.
+    """
+
+    def done() -> bool:
+        said = host(["corosync-cfgtool", "-R"], timeout=CHANGE_TIME)
+        if not said.ok and _BUSY in said.stdout + said.stderr:
+            raise NotYet(said.complaint())
+        if not said.ok:
+            raise CannotAsk(f"{host.name}: corosync-cfgtool failed: {said.complaint()}")
+        return True
+
+    try:
+        until(done, Deadline(within), 1.0, f"Corosync on {host.name} to read its configuration")
+    except TimedOut as error:
+        raise CannotAsk(str(error)) from error
 
 
 def prove(host: Host, accept: Sequence[str], seconds: float) -> Completed:

@@ -8,6 +8,7 @@ asks for off, on or reboot by itself: whoever calls says the action, and which B
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from backstay.errors import CannotAsk
 from backstay.host.process import ProcessTimedOut, ToolMissing, run
 
 DIRECTORY = Path("/usr/sbin")
+LIBRARY = Path("/usr/share/fence")  # where fence-agents keeps what its agents import
 SECRETS = Path("/var/lib/pacemaker/lrm/secrets")
 KEPT_ELSEWHERE = (
     "lrm://"  # what stands in the CIB in place of a secret (Pacemaker's lib/pacemaker-internal, cib_secrets)
@@ -47,9 +49,10 @@ class Said:
 class FenceAgents:
     """The agents in one directory."""
 
-    def __init__(self, directory: Path = DIRECTORY, secrets: Path = SECRETS) -> None:
+    def __init__(self, directory: Path = DIRECTORY, secrets: Path = SECRETS, library: Path = LIBRARY) -> None:
         self._directory = directory
         self._secrets = secrets
+        self._library = library
 
     def run(self, agent: str, action: str, parameters: Mapping[str, str], timeout: float) -> Said:
         """Run one action; `timeout` is in seconds."""
@@ -64,6 +67,19 @@ class FenceAgents:
         except ToolMissing as missing:
             return Said(None, "", str(missing), time.monotonic() - begin)
         return Said(done.returncode, done.stdout, done.stderr, time.monotonic() - begin)
+
+    def changed(self, agent: str) -> float:
+        """When the agent, or the library that such agents share, came here or was changed last (s since the epoch).
+
+        The status of a file changes with each package that brings it, its contents' time need not. Infinite for an
+        agent that is not there.
+        """
+        door = self._directory / agent
+        try:
+            times = [door.lstat().st_ctime, door.stat().st_ctime]
+            return max([*times, *(file.stat().st_ctime for file in self._library.glob("*.py"))])
+        except OSError:
+            return math.inf
 
     def with_secrets(self, device: str, parameters: Mapping[str, str]) -> dict[str, str]:
         """The parameters with the secrets that each host keeps in files, as Pacemaker reads those (cib_secrets.c).

@@ -26,7 +26,11 @@ def under_way(timeout: float) -> tuple[str, ...]:
 def pending(text: str) -> tuple[str, ...]:
     """The targets in crm_mon's XML whose fencing has not ended."""
     try:
-        events = etree.fromstring(text.encode()).iterfind("fence_history/fence_event")
+        top = etree.fromstring(text.encode())
     except etree.XMLSyntaxError as error:
         raise CannotAsk(f"crm_mon does not speak XML: {error.msg}") from error
+    said = top.findtext("status/errors/error")
+    if said:  # its exit code may be 0 all the same, seen where the CIB could not be read
+        raise CannotAsk(f"crm_mon does not tell what is being fenced: {said}")
+    events = top.iterfind("fence_history/fence_event")
     return tuple(sorted({event.get("target", "") for event in events if event.get("status") == "pending"}))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Protocol
 
+    from backstay.host.ganeti import Node
     from backstay.host.probes import Answer, Probe
     from backstay.host.process import Completed
     from backstay.host.recoveries import Seen
@@ -155,6 +156,12 @@ class Host:
         from backstay.host.opennebula import call
 
         return call(url, credentials, method, words, timeout)
+
+    def ganeti(self) -> Node:
+        """Give the node of a Ganeti cluster that this host is."""
+        from backstay.host.ganeti import Node
+
+        return Node()
 
     # ---- the lease
 

@@ -52,6 +52,25 @@ def guests(timeout: float) -> tuple[Guest, ...]:
     return tuple(guest for guest in found if guest.uuid != REHEARSAL)
 
 
+def recorded(timeout: float = 2.0) -> tuple[str, ...]:
+    """Name the guests that their own agents have seen and whose emulator lives; empty when nobody can look.
+
+    libvirt's files are not asked: this is for a libvirt that has lost them.
+    """
+    from backstay.errors import CannotAsk
+    from backstay.host.child import ask
+    from backstay.host.records import Records
+
+    emulators = Emulators(ask=ask)
+    known = {(record.pid, record.start): record.name for record in Records(emulators.boot()).others("")}
+    try:
+        living = emulators.all(timeout) if known else ()
+    except (OSError, CannotAsk):
+        return ()
+    names = [known.get((process.pid, process.start), "") for process in living]
+    return tuple(name for name in names if name)
+
+
 def _guest(process: Process, recorded: set[tuple[int, int]], directory: str = DIRECTORY) -> Guest:
     name = name_of(process.arguments)
     libvirts = _pid_of(name, directory) == process.pid

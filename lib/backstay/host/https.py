@@ -257,7 +257,7 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[tuple[int, Any]] |
     """Every address of a host, as (family, socket address). The name service is not waited for beyond the deadline."""
     try:
         return _addresses(host, port, socket.AI_NUMERICHOST)
-    except OSError:
+    except (OSError, UnicodeError):  # the codec for names says the latter of one that is none, such as a..b
         pass
     found: list[list[tuple[int, Any]]] = []
     why: list[str] = []

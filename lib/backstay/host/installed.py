@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from backstay.errors import CannotAsk
 from backstay.host.fence_agents import Said
 from backstay.host.fingerprint import Fingerprints, tool
-from backstay.host.process import ProcessTimedOut, ToolMissing, run
+from backstay.host.process import Completed, ProcessTimedOut, ToolMissing, run
+from backstay.host.systemd import Systemd
 
 PYTHON = "/usr/bin/python3"  # what the agents' first line names
 LOADER = "import sys; sys.path.append(sys.argv[1]); from backstay.host.loading import main; main()"
@@ -23,7 +25,15 @@ RESOURCE_AGENTS = Path("/usr/lib/ocf/resource.d")
 FENCE_AGENTS = Path("/usr/sbin")
 VERSIONS = Path("/usr/lib/backstay")
 REFUSED = Path("/var/lib/backstay/refused")
+HANDLERS = {
+    "alert": Path("/usr/libexec/backstay/alert"),
+    "drbd-fence": Path("/usr/lib/drbd/backstay-drbd-fence"),
+}
+TAKE_OVER = VERSIONS / "delivered/libexec/take-over"
+TAKING_OVER = 900.0  # seconds: another switch may be waited for, and each rehearsal has five minutes
 LOADING_TIME = 30.0  # seconds
+UNIT_TIME = 10.0
+SCRIPTS = Path("/etc/init.d")
 # What agents run besides themselves, by the agent.
 TOOLS = {"fence_backstay_ipmi": ("/usr/bin/ipmitool",)}
 # What the agents of other projects expect, as Pacemaker sets it (OCF 1.1).
@@ -39,8 +49,9 @@ class Version:
         self._fingerprints = Fingerprints()
 
     def programs(self) -> tuple[Path, ...]:
-        """Give every agent, resource agents first."""
+        """Give every agent, resource agents first, and the handlers that Pacemaker and DRBD run."""
         found = [*sorted((self.root / "agents").glob("*")), *sorted((self.root / "fencing").glob("fence_*"))]
+        found += [self.root / "libexec" / name for name in HANDLERS]
         return tuple(path for path in found if path.is_file())
 
     def load(self, program: Path) -> list[str]:
@@ -72,7 +83,10 @@ class Version:
         except OSError:
             return {}
         places = {"agents": RESOURCE_AGENTS / "backstay", "fencing": FENCE_AGENTS}
-        links = {path: places[path.parent.name] / path.name for path in self.programs()} if in_use else {}
+        links = {
+            path: HANDLERS.get(path.name) or places[path.parent.name] / path.name
+            for path in (self.programs() if in_use else ())
+        }
         return {
             path.name: f"{link} does not lead to {path}"
             for path, link in links.items()
@@ -95,12 +109,41 @@ def _loaded(library: Path, program: Path) -> Mapping[str, Any]:
     return told or {"troubles": [f"{program.name} cannot be examined: {done.complaint()}"]}
 
 
+def take_over(insist: bool) -> Completed:
+    """Put the delivered version in place, rehearsed or not, and wait for it; CannotAsk where none was delivered."""
+    argv = [str(TAKE_OVER), *(["--insist"] if insist else [])]
+    if not TAKE_OVER.is_file():
+        raise CannotAsk(
+            f"there is no version to switch to: {TAKE_OVER} is not there",
+            hint="versions are delivered by the packages (.deb, .rpm); what pip or a clone brings serves at once",
+        )
+    return run(argv, timeout=TAKING_OVER)
+
+
+def serving() -> str:
+    """Give the name of the version that serves; empty where none was delivered."""
+    try:
+        return (VERSIONS / "current").readlink().name
+    except OSError:
+        return ""
+
+
 def refused() -> str:
     """Give which version was installed and not switched to, and why; empty when the last one was."""
     try:
         return REFUSED.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
+
+
+def load_state(unit: str) -> str:
+    """Give systemd's word for whether it has a unit and understands it; CannotAsk when it does not answer."""
+    return Systemd().show([unit], UNIT_TIME)[unit].loaded
+
+
+def has_script(name: str) -> bool:
+    """Whether /etc/init.d has a script of that name that can be run."""
+    return os.access(SCRIPTS / name, os.X_OK)
 
 
 def ask(program: Path, action: str, parameters: Mapping[str, str], timeout: float) -> Said:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from backstay.host.bmc import Kind, Power, Trouble
+from backstay.host.bmc import NO_WAY, Kind, Power, Trouble
 from backstay.host.process import Completed, ProcessTimedOut, ToolMissing, run
 
 RETRIES = 2  # a dead BMC costs seconds * RETRIES * (RETRIES + 1): measured
@@ -85,6 +85,10 @@ _SESSION_REFUSED: tuple[tuple[str, Kind], ...] = (
     ("unauthorized GUID", Kind.UNCLEAR),
 )
 
+# An answer came when nobody waited for it any more; what comes after it may be the answer to an earlier packet, and
+# then nothing in it fits.
+_LATE = ("Received an Unexpected", "Request Match NOT FOUND")
+
 _REFUSED = re.compile(
     r"^(?:Set Chassis Power Control to \S+|Get Chassis Power Status) failed: (.+)$"
     r"|^Unable to send RAW command \(.*rsp=(0x[0-9a-f]+)\)",
@@ -149,6 +153,8 @@ def read_trouble(done: Completed, waited: float, patience: float) -> Trouble:
         "no response from" in text
     ):  # before the HMAC: a late answer to an earlier packet does not fit any more
         return Trouble(Kind.SLOW, None, said)
+    if NO_WAY in text:
+        return Trouble(Kind.SILENT, None, NO_WAY)
     return Trouble(_session_trouble(text, waited < patience), None, said)
 
 
@@ -158,10 +164,11 @@ def _session_trouble(text: str, quick: bool) -> Kind:
     handshake = _HANDSHAKE.search(text)
     if handshake:
         return next((kind for words, kind in _SESSION_REFUSED if words in handshake[1]), Kind.SESSION)
+    late = any(words in text for words in _LATE)
     if "HMAC is invalid" in text or "integrity check value is invalid" in text:
-        return Kind.PASSWORD
+        return Kind.SLOW if late else Kind.PASSWORD
     if "RAKP 4 message has invalid integrity check value" in text:  # RAKP 2 fitted: so does the password
-        return Kind.KEY
+        return Kind.SLOW if late else Kind.KEY
     privilege = _PRIVILEGE.search(text)
     if privilege:
         return Kind.ROLE if privilege[1] or quick else Kind.UNANSWERED
@@ -230,7 +237,7 @@ class Ipmitool:
             secrets["IPMI_KGKEY"] = self._login.key
         begin = time.monotonic()
         try:
-            done = run(argv, timeout=timeout, environment=secrets)
+            done = run(argv, timeout=timeout, environment=secrets, leashed=True)
         except ProcessTimedOut:
             self._trace(f"{' '.join(argv)}: killed after {timeout:.1f} s")
             return Trouble(Kind.CUT, None, f"no complete answer within {timeout:.1f} s")

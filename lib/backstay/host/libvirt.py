@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 KNOWN, ABSENT, REFUSED, HUNG, ERROR, NOT_ASKED = "known", "absent", "refused", "hung", "error", "not asked"
+LIBVIRT = "libvirt"
 STATES = ("nostate", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended")
 PAUSED_REASONS = (
     "unknown", "user", "migration", "save", "dump", "ioerror", "watchdog", "from-snapshot", "shutting-down",
@@ -34,9 +35,13 @@ class Answer:
     reasons' tables when it is KNOWN; `text` is libvirt's own sentence otherwise.
 
     `uuid` and `name` are those under which libvirt knows the domain, which need not be the ones asked for.
+    Where libvirt did not answer, somebody else may have: `by` says who, and why it was not libvirt. `still` is for how
+    many seconds none of the guest's processors was seen to run; 0.0 when one was, or nobody watched.
     """
 
-    __slots__ = ("autostart", "kind", "name", "persistent", "reason", "saved", "state", "text", "uuid")
+    __slots__ = (
+        "autostart", "by", "kind", "name", "persistent", "reason", "saved", "state", "still", "text", "uuid",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class Answer:
         persistent: bool = False,
         saved: bool = False,
         autostart: bool = False,
+        by: str = LIBVIRT,
     ) -> None:
         self.kind = kind
         self.state = state
@@ -60,6 +66,8 @@ class Answer:
         self.persistent = persistent
         self.saved = saved
         self.autostart = autostart
+        self.by = by
+        self.still = 0.0
 
     @property
     def answered(self) -> bool:

@@ -114,7 +114,9 @@ class Migrations:
         """Say how the domain of that UUID, or else one of that name, stands with the libvirt at the target."""
         return _standing(self._remote, uuid, name, timeout)
 
-    def begin(self, uuid: str, flags: Sequence[str], settings: Mapping[str, int | str]) -> Running:
+    def begin(
+        self, uuid: str, flags: Sequence[str], settings: Mapping[str, int | str | list[str]]
+    ) -> Running:
         """Begin to migrate the domain; `flags` are names of virDomainMigrateFlags without their prefix."""
         uri, remote = self._uri, self._remote
 

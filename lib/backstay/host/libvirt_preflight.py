@@ -2,16 +2,18 @@
 """What a running domain needs, and what libvirt on another host says about having it.
 
 Decides nothing: every fact is one word, which agents.domain_preflight judges. Asks only what libvirt's API answers
-without touching anything. Not asked, because it cannot be: whether a path that lies in no storage pool can be opened
-there, and which lock manager is at work there. The emulator on the target opens every disk and libvirt compares the
-lock managers before the first page of memory is sent, and both say at once what is wrong.
+without touching anything. What that does not answer is taken from what the target's own agent has told: where shared
+storage is mounted there, and which lock manager is at work (host.surroundings). Whether a file can be opened there is
+libvirt's own question, which it asks before the first page of memory is sent: it names the file that is missing.
 """
 
 from __future__ import annotations
 
-from backstay.host import libvirt
+from backstay.errors import CannotAsk
+from backstay.host import libvirt, surroundings
 from backstay.host.child import Broke, NoAnswer, ask
 from backstay.host.libvirt import in_child
+from backstay.host.surroundings import Surroundings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from backstay.host.libvirt import Virt
+    from backstay.host.surroundings import Mounted
 
 FITS, MISFIT, PRESENT, INACTIVE, ABSENT, UNKNOWN = (
     "fits",
@@ -28,8 +31,8 @@ FITS, MISFIT, PRESENT, INACTIVE, ABSENT, UNKNOWN = (
     "absent",
     "unknown",
 )
-EMULATOR, DEFINITION, CPU, NETWORK, DEVICE, POOL, DISK = (
-    "emulator", "definition", "CPU", "network", "network device", "storage pool", "disk",
+EMULATOR, DEFINITION, CPU, NETWORK, DEVICE, POOL, DISK, MOUNT, LOCK = (
+    "emulator", "definition", "CPU", "network", "network device", "storage pool", "disk", "mount", "lock manager",
 )  # fmt: skip
 
 
@@ -59,12 +62,13 @@ class Needs:
 
     `memory` is what it may use at most and `resident` what it uses now, in bytes (0: not known). `cpu` is the element
     of its definition; `checked` says that libvirt on the target will insist on it. `devices` are bridges and network
-    cards with whether libvirt's own interface list must have them. `volumes` are pairs of pool and volume.
+    cards with whether libvirt's own interface list must have them. `volumes` are pairs of pool and volume. `insists`
+    says that an admin wants no guest to run without a lock.
     """
 
     __slots__ = (
-        "arch", "checked", "cpu", "definition", "devices", "emulator", "host", "machine", "memory", "networks",
-        "paths", "resident", "trouble", "type", "volumes",
+        "arch", "checked", "cpu", "definition", "devices", "emulator", "host", "insists", "machine", "memory",
+        "networks", "paths", "resident", "trouble", "type", "volumes",
     )  # fmt: skip
 
     def __init__(self, trouble: str = "", **facts: Any) -> None:
@@ -77,6 +81,7 @@ class Needs:
         self.machine: str = facts.get("machine", "")
         self.cpu: str = facts.get("cpu", "")
         self.checked: bool = facts.get("checked", False)
+        self.insists: bool = facts.get("insists", False)
         self.memory: int = facts.get("memory", 0)
         self.resident: int = facts.get("resident", 0)
         self.networks: tuple[str, ...] = facts.get("networks", ())
@@ -103,18 +108,22 @@ class Offer:
 
 
 class Preflight:
-    """Asks the libvirt here (`uri`) and the one at the target (`remote`). No method raises for what libvirt does."""
+    """Asks the libvirt here (`uri`) and the one at the target (`remote`). No method raises for what libvirt does.
 
-    __slots__ = ("_remote", "_uri")
+    `insists`: an admin wants no guest to run without a lock.
+    """
 
-    def __init__(self, uri: str, remote: str) -> None:
+    __slots__ = ("_insists", "_remote", "_uri")
+
+    def __init__(self, uri: str, remote: str, insists: bool = False) -> None:
+        self._insists = insists
         self._uri = uri
         self._remote = remote
 
     def needs(self, uuid: str, timeout: float) -> Needs:
         """Say what the domain needs."""
         told = _asked(self._uri, lambda virt: _needs(virt, uuid), timeout)
-        return Needs(told) if isinstance(told, str) else Needs(**told)
+        return Needs(told) if isinstance(told, str) else Needs(insists=self._insists, **told)
 
     def offer(self, needs: Needs, timeout: float) -> Offer:
         """Say what the target has of it, its storage aside."""
@@ -127,6 +136,44 @@ class Preflight:
             return Offer()
         told = _asked(self._remote, lambda virt: {"facts": [*_storage(virt, needs)]}, timeout)
         return Offer(told) if isinstance(told, str) else _offered(told)
+
+    def around(self, needs: Needs, target: str, timeout: float) -> Offer:
+        """Say what the agent on the host `target` told of its mounts and its lock manager, as far as that matters."""
+        from backstay.host.elsewhere import lock_manager
+
+        there, manager = _told(target, timeout / 2), lock_manager(self._uri)
+        known = Surroundings("", None) if there is None else there
+        facts = []
+        for names, ours in _lying(needs.paths, timeout / 2):
+            word, text = surroundings.disk(names, ours, known.mounts)
+            facts.append(Fact(MOUNT, names[0], word, text))
+        word, text = surroundings.lock(manager, known.lock)
+        if there is None and manager:
+            word, text = UNKNOWN, f"here {manager}"
+        return Offer(facts=(*facts, Fact(LOCK, manager, word, text)))
+
+
+def _told(target: str, timeout: float) -> Surroundings | None:
+    """Give what the target told last; None when it told nothing, or nobody can be asked."""
+    from backstay.host.attributes import Attributes
+
+    try:
+        text = Attributes().values(surroundings.ATTRIBUTE, timeout).get(target)
+    except CannotAsk:
+        return None
+    return None if text is None else surroundings.read(text)
+
+
+def _lying(paths: tuple[str, ...], timeout: float) -> list[tuple[tuple[str, ...], tuple[Mounted, ...]]]:
+    """Give each path, with the one that it leads to where that is another, and the mounts here."""
+    import os
+
+    mounts = surroundings.here("").mounts or ()
+    try:  # a path on storage that hangs cannot be followed
+        real = ask(lambda: tuple(map(os.path.realpath, paths)), timeout)
+    except CannotAsk:
+        real = paths
+    return [(tuple(dict.fromkeys(names)), mounts) for names in zip(paths, real, strict=True)]
 
 
 def _asked(uri: str, question: Any, timeout: float) -> Any:

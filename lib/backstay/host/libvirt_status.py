@@ -6,9 +6,9 @@ file whenever a domain changes its state (seen with 9.0: suspend, resume, I/O er
 its domains again after a restart. Reading it costs nothing and cannot hang: it lies in memory, no daemon is asked.
 
 When the word can be old:
-- libvirtd is dead or hung. Then libvirt could not be asked for anything newer either; that the emulator lives and was
-  not stopped by a signal is seen without it. A guest that pauses itself meanwhile (an I/O error) is seen as soon as
-  libvirtd is back, which is the libvirtd agent's concern: it asks its emulators and writes what they say.
+- libvirtd is dead, or was stopped: `writer` gives the daemon only while it lives, and whoever takes the word looks at
+  it. One that hangs in another way looks well from outside; the guest's own processors show then whether it runs
+  (host/vcpus.py).
 - libvirtd could not write. It only warns in its log then and answers correctly when it is asked ("Unable to save
   status", qemu_domain.c). So the word does not count while /run is nearly full, and whoever relies on it asks libvirt
   from time to time all the same (host/unchanged.py).
@@ -19,6 +19,9 @@ from __future__ import annotations
 import os
 
 DIRECTORY = "/run/libvirt/qemu"
+RUN = "/run"
+WRITERS = "libvirtd", "virtqemud"  # each leaves its pid in RUN as NAME.pid, and its command has that name
+ATTENDS = "RS"  # proc(5)'s letters of a daemon that works or waits for work
 LIMIT = 4096  # bytes; the line stands at the top, after a comment
 ROOM = 1 << 20  # bytes that must be free there for libvirtd to have written its last word
 FILES = 16  # and files
@@ -47,6 +50,43 @@ def written_pid(name: str, directory: str = DIRECTORY) -> int:
     """Give the process that libvirt takes for the domain of that name; 0 when it wrote none."""
     digits = _value(_line(name, directory), "pid")
     return int(digits) if digits.isdecimal() else 0
+
+
+def writer(run: str = RUN, proc: str = "/proc") -> tuple[int, int]:
+    """Give pid and start time of the daemon that writes these files; zeros when none lives and attends to them.
+
+    A pid file outlives a daemon that was killed, and its pid may be somebody else's by now: the name tells.
+    """
+    for name in WRITERS:
+        try:
+            pid = int(read(f"{run}/{name}.pid"))
+            command, state, start = process(f"{proc}/{pid}")
+        except (OSError, ValueError):
+            continue
+        if command == name and state in ATTENDS:
+            return pid, start
+    return 0, 0
+
+
+def process(place: str) -> tuple[str, str, int]:
+    """Give command, state letter and start time of the process or thread at that place in /proc.
+
+    Raises OSError when it is gone and ValueError when this is not what proc(5) says.
+    """
+    begin, _, end = read(f"{place}/stat").rpartition(")")
+    fields = end.split()
+    if len(fields) < 20:
+        raise ValueError(f"{place}/stat is not the state of a process")
+    return begin.partition("(")[2], fields[0], int(fields[19])
+
+
+def read(path: str) -> str:
+    """Give the beginning of a file, LIMIT bytes at most."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(handle, LIMIT).decode("utf-8", "replace")
+    finally:
+        os.close(handle)
 
 
 def _value(words: str, name: str) -> str:

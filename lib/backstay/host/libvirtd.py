@@ -151,10 +151,11 @@ class Host:
         return running()
 
     def emulators(self) -> tuple[str, ...]:
-        """Give the guests whose emulator lives."""
+        """Give the guests whose emulator lives, as libvirt wrote them down or as their own agents did."""
+        from backstay.host.guests import recorded
         from backstay.host.jobs import emulators
 
-        return emulators()
+        return tuple(dict.fromkeys((*emulators(), *recorded())))
 
     def guests(self, timeout: float) -> tuple[Guest, ...]:
         """Look at all emulators of this host; raises OSError as well."""
@@ -175,6 +176,20 @@ class Host:
         from backstay.host.attributes import Attributes
 
         Attributes().publish(NOTE, text, timeout, private=True)
+
+    def surroundings(self) -> str:
+        """Give what this host has for guests that may come, as other hosts are told of it."""
+        from backstay.host.elsewhere import lock_manager
+        from backstay.host.surroundings import here
+
+        return here(lock_manager("qemu:///system")).text()
+
+    def publish_surroundings(self, text: str, timeout: float) -> None:
+        """Tell the other hosts, past the CIB."""
+        from backstay.host.attributes import Attributes
+        from backstay.host.surroundings import ATTRIBUTE as name
+
+        Attributes().whisper(name, text, timeout)
 
     def publish_strays(self, text: str, timeout: float) -> None:
         """Set this host's attribute about guests that nobody knows or that run twice; empty removes it."""

@@ -21,6 +21,7 @@ from backstay.errors import CannotAsk
 from backstay.host.process import ENVIRONMENT
 
 USER = "rehearsal"
+OBSERVER = "observer"  # an account with the same password, whose role may only look
 STARTING = 15.0  # seconds
 STOPPING = 3.0
 
@@ -51,6 +52,10 @@ class LoopbackBmc:
         events = [json.loads(line) for line in lines if line]
         return [str(event["command"]) for event in events if event["event"] == "chassis-control"]
 
+    def left(self) -> int:
+        """How many sessions somebody opened and did not close: none, each ends with the ipmitool that opened it."""
+        return 0
+
     def fault(self, name: str, value: str | None) -> None:
         """Break it (backstay.lab.bmc.faults knows the names), or heal it with None."""
         path = self._directory / "faults" / name
@@ -70,7 +75,8 @@ def simulator(role: str = "operator", key: str = "") -> Iterator[LoopbackBmc]:
     with tempfile.TemporaryDirectory(prefix="backstay-rehearsal-") as name:
         directory = Path(name)
         password = f"{secrets.token_hex(6)} \"'#="
-        for file, text in (("users", f"{USER} {role} {password}\n"), ("password", f"{password}\n")):
+        accounts = f"{USER} {role} {password}\n{OBSERVER} user {password}\n"
+        for file, text in (("users", accounts), ("password", f"{password}\n")):
             (directory / file).touch(mode=0o600)
             (directory / file).write_text(text, encoding="ascii")
         process = subprocess.Popen(

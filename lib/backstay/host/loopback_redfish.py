@@ -44,13 +44,13 @@ Reply = tuple[int, dict[str, str], object]
 class LoopbackRedfish:
     """A running simulator: one system, one account. `ca`, `fingerprint` and `name` are its certificate's.
 
-    Faults: `busy` (so many requests are put off), `fail-get`, `fail-set` and `fail-on` (an HTTP status; the last for on
-    alone), `password` (it is another one), `silent` (a request is read and never answered), `ignore-set`, `delay-off`
-    (seconds), `task` (the TaskState in which it ends), `etag`, `action-info`, `only` and `only-info` (reset types, in
-    the system or in its ActionInfo), `moved` (everything
-    lies behind a redirection), `forget` (a session is not known any more when its first reset comes), `hang-up`
-    (each connection is closed after one answer), `impostor`
-    (somebody else's certificate).
+    Faults: `busy` (so many requests are put off), `codes` (HTTP statuses, with blanks, for as many resets), `full`
+    (nobody more can log in, so many times), `fail-get`, `fail-set` and `fail-on` (an HTTP status; the last for on
+    alone), `password` (it is another one), `silent` (a request is read and never answered), `dies` (silent as soon as
+    it has accepted a reset), `ignore-set` (1: one command), `delay-off` (seconds), `task` (the TaskState of its end),
+    `etag`, `action-info`, `only` and `only-info` (reset types, in the system or in its ActionInfo), `moved` (everything
+    lies behind a redirection), `forget` (a session is not known any more when its first reset comes), `hang-up` (each
+    connection is closed after one answer), `impostor` (somebody else's certificate).
     """
 
     def __init__(self, directory: Path, own: Identity, other: Identity) -> None:
@@ -81,18 +81,25 @@ class LoopbackRedfish:
     def become(self, state: str) -> None:
         """Put the system into a state behind everybody's back."""
         with self._lock:
-            self._state, self._goal, self._task = state.capitalize(), "", ""
+            self._state, self._goal, self._task, self._token = state.capitalize(), "", "", ""
 
     def commands(self) -> list[str]:
         """Every reset that it was sent, oldest first: `off`, `on`, or Redfish's word for another one."""
         with self._lock:
             return list(self._commands)
 
+    def left(self) -> int:
+        """How many sessions somebody opened and did not close."""
+        with self._lock:
+            return int(bool(self._token))
+
     def fault(self, name: str, value: str | None) -> None:
         """Break it, or heal it with None."""
         with self._lock:
             if value is None:
                 self._faults.pop(name, None)
+                if name == "dies":
+                    self._faults.pop("silent", None)
             else:
                 self._faults[name] = value
 
@@ -170,13 +177,23 @@ class LoopbackRedfish:
         if "etag" in self._faults and headers.get("if-match") != self._etag():
             return _no(428, "PreconditionRequired")
         self._commands.append({"ForceOff": "off", "On": "on", "ForceOn": "on"}.get(kind, kind))
+        code, _, rest = self._faults.get("codes", "").partition(" ")
+        if code:
+            self._faults["codes"] = rest
+            # 409 passes only when the BMC says why; the others do without a word.
+            return _no(int(code), "ResourceInUse" if code == "409" else "GeneralError")
         if "fail-set" in self._faults:
             return _no(int(self._faults["fail-set"]), "InsufficientPrivilege")
         if "fail-on" in self._faults and WAYS.get(kind) == "On":
             return _no(int(self._faults["fail-on"]), "InsufficientPrivilege")
         if kind not in self._allowed():
             return _no(400, "ActionParameterNotSupported")
+        if "dies" in self._faults:
+            self._faults["silent"] = self._faults.pop("dies")
+            return 204, {}, None
         if "ignore-set" in self._faults:
+            if self._faults["ignore-set"] == "1":
+                del self._faults["ignore-set"]
             return 204, {}, None
         task = self._faults.get("task", "")
         seconds = TASK_TIME if task else float(self._faults.get("delay-off", "0"))
@@ -201,6 +218,10 @@ class LoopbackRedfish:
         if method == "DELETE" and self._known(headers):
             self._token = ""
             return 204, {}, None
+        left = int(self._faults.get("full", "0"))
+        if left:
+            self._faults["full"] = str(left - 1)
+            return _no(503, "SessionLimitExceeded")
         password = self._faults.get("password", self.password)
         if method != "POST" or json.loads(body) != {"UserName": self.user, "Password": password}:
             return _no(401, "ResourceAtUriUnauthorized")

@@ -75,6 +75,11 @@ def disconnect(resource: str) -> None:
     _tell("crm_resource", "--resource", resource, "--meta", *words)
 
 
+def clean_up(resource: str, host: str) -> None:
+    """Let the cluster forget that a resource failed on a host, so that it tries again."""
+    _tell("crm_resource", "--cleanup", "--resource", resource, "--node", host)
+
+
 def switch_off(name: str) -> Completed:
     """Have the cluster switch a host off through its fence devices, and see it off."""
     argv = ["stonith_admin", "--fence", name, "--tag", TAG, "--timeout", str(AGENTS_TIME)]

@@ -6,11 +6,12 @@ Decides how a file is replaced. Never leaves a part of one behind.
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
 
-from backstay.errors import BadInput
+from backstay.errors import BackstayError, BadInput, CannotAsk
 
 PUBLIC = 0o644
 PRIVATE = 0o600
@@ -20,7 +21,8 @@ PRIVATE = 0o600
 def write_atomically(path: Path, data: bytes, mode: int = PUBLIC) -> None:
     """Replace the file `path` by one that holds `data`; a reader sees the old or the new one, never a part.
 
-    The new file has the old one's mode, or `mode`. Raises BadInput when it cannot be written there.
+    The new file has the old one's mode, or `mode`. Raises BadInput when it cannot be written there, and CannotAsk when
+    there is no room.
     """
     target = path.resolve()
     # Renaming over /dev/null, or over a directory, is never what was meant.
@@ -32,7 +34,7 @@ def write_atomically(path: Path, data: bytes, mode: int = PUBLIC) -> None:
         mode = target.stat().st_mode & 0o7777 if target.exists() else mode
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:
-        raise BadInput(f"{path} cannot be written: {error.strerror}", hint="name another file") from error
+        raise _unwritten(path, error) from error
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -42,9 +44,16 @@ def write_atomically(path: Path, data: bytes, mode: int = PUBLIC) -> None:
         temporary.chmod(mode)
         temporary.replace(target)
     except OSError as error:
-        raise BadInput(f"{path} cannot be written: {error.strerror}", hint="name another file") from error
+        raise _unwritten(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _unwritten(path: Path, error: OSError) -> BackstayError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        why = f"{path} could not be written, and is as it was: {error.strerror}"
+        return CannotAsk(why, hint="make room there, or name another file")
+    return BadInput(f"{path} cannot be written: {error.strerror}", hint="name another file")
 
 
 def make_directory(path: Path) -> None:

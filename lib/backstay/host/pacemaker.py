@@ -21,6 +21,7 @@ from backstay.host.process import Completed, ProcessTimedOut, ToolMissing, run
 TIMEOUT = 60.0
 PACKAGE = "pacemaker-cli-utils"
 _LINE = re.compile(r"\([^)]*\)\s+(error|warning):\s*(.*)")
+SILENT = "Init failed"
 # CRM_EX_OLD: the patch is for an older version of the CIB than the one that it met.
 _MOVED = 103
 # CRM_EX_TIMEOUT: the time was over before it was done.
@@ -78,8 +79,13 @@ class Pacemaker:
         """The CIB of the running cluster; CannotAsk when it does not answer."""
         done = self._run("cibadmin", "--query")
         if not done.ok:
-            hint = "run it on a host of the cluster where Pacemaker runs, or name a file"
-            raise CannotAsk(f"the cluster on this host does not answer: {done.complaint()}", hint=hint)
+            said = done.complaint()
+            # cibadmin's own words for it do not say what has failed
+            why = "Pacemaker does not run here, or not for this user" if SILENT in said else said
+            hint = (
+                "run it as root on a host where Pacemaker runs; what only reads takes a CIB in a file as well"
+            )
+            raise CannotAsk(f"the cluster on this host does not answer: {why}", hint=hint)
         return done.stdout.encode()
 
     def replace(self, old: bytes, new: bytes) -> bool:
@@ -94,7 +100,7 @@ class Pacemaker:
         try:
             done = self._run("cibadmin", "--patch", "--sync-call", "--xml-pipe", stdin=patch)
         except ProcessTimedOut as error:
-            hint = "run the same command with --dry-run: it says what is still to be changed"
+            hint = "run `backstay plan`: it says what is still to be changed"
             raise CannotAsk(
                 f"{error}, so nobody knows whether the configuration was loaded", hint=hint
             ) from error
@@ -115,6 +121,9 @@ class Pacemaker:
     def fencings(self) -> frozenset[tuple[str, str]]:
         """The hosts that were fenced with success, each with the time of it, as far as the fencer remembers."""
         done = self._run("stonith_admin", "--history=*", "--output-as=xml")
+        if not done.ok:
+            hint = "run it as root on a host where Pacemaker runs"
+            raise CannotAsk("the fencer on this host does not answer", hint=hint)
         try:
             events = etree.fromstring(done.stdout.encode()).iterfind(".//fence_event")
         except etree.XMLSyntaxError as error:

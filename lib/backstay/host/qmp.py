@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
+CONNECTED = "03"
 LONGEST = 1 << 20  # bytes of one message
 
 
@@ -110,8 +111,18 @@ class Monitor:
     def status(self, timeout: float) -> str:
         """Give QEMU's run state: running, paused, shutdown, io-error, watchdog, ..."""
         with self._ours(timeout) as qmp:
-            answer = qmp.execute("query-status")
-        return str(answer.get("status", "")) if isinstance(answer, dict) else ""
+            return _word(qmp.execute("query-status"))
+
+    def run_state(self, timeout: float) -> tuple[str, str]:
+        """Give QEMU's run state and the state of its last migration, which may be none (an empty text).
+
+        Who holds the socket is not disturbed: each client that comes in vain would wait in its queue for ever.
+        """
+        if _is_held(self._path):
+            raise QmpTrouble(f"{self._path} is held by somebody else, as by a libvirtd that lives")
+        with self._ours(timeout) as qmp:
+            status, migration = qmp.execute("query-status"), qmp.execute("query-migrate")
+        return _word(status), _word(migration)
 
     def power_down(self, timeout: float) -> None:
         """Press the guest's power button (ACPI)."""
@@ -141,3 +152,17 @@ class _Verified(Qmp):
             self._socket.close()
             raise QmpTrouble(f"behind {self._path} is not the emulator {self._uuid}")
         return self
+
+
+def _word(answer: object) -> str:
+    return str(answer.get("status", "")) if isinstance(answer, dict) else ""
+
+
+def _is_held(path: str) -> bool:
+    """Whether QEMU has a client at that socket: what it accepted bears the path (unix(7)'s table in proc(5))."""
+    try:
+        with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as table:  # noqa: PTH123
+            lines = [line.rstrip("\n").split(None, 7) for line in table]
+    except OSError:
+        return False
+    return any(fields[7:] == [path] and fields[5] == CONNECTED for fields in lines)

@@ -61,7 +61,7 @@ def document(answer: Answer) -> Json | None:
     """The JSON object that an answer holds, or None."""
     try:
         found = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
@@ -77,12 +77,13 @@ def power(system: Json) -> Power | Trouble:
 def reset(system: Json) -> Reset | Trouble:
     """How a system is reset."""
     action = _object(_object(system.get("Actions")).get(ACTION))
-    target = action.get("target")
-    if not isinstance(target, str):
+    told = action.get("target")
+    target = path_of(told) if isinstance(told, str) else ""
+    if not target:
         return Trouble(Kind.OFFER, None, "offers no ComputerSystem.Reset; see what its account may do there")
     allowed = action.get("ResetType@Redfish.AllowableValues")
     info = action.get("@Redfish.ActionInfo")
-    return Reset(path_of(target), _strings(allowed), path_of(info) if isinstance(info, str) else "")
+    return Reset(target, _strings(allowed), path_of(info) if isinstance(info, str) else "")
 
 
 def allowed_by(info: Json) -> tuple[str, ...] | None:
@@ -139,8 +140,14 @@ def link(resource: Json, *names: str) -> str:
 
 
 def path_of(uri: str) -> str:
-    """The path (and query) of a URI. A BMC may call itself by another name; the same one is asked all the same."""
-    parts = urlsplit(uri)
+    """The path (and query) of a URI, nothing of one that is none (a name in brackets): a host is fenced all the same.
+
+    A BMC may call itself by another name; the same one is asked all the same.
+    """
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return ""
     return quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=UNQUOTED)
 
 

@@ -6,9 +6,10 @@ the agent itself. It exists because a monitor of every guest runs every few seco
 agent's modules costs more than looking. It loads next to nothing and starts nothing, asks nobody and waits for nothing.
 
 What it takes for proof is what the long way takes: the same process (pid and start time) lives and was not stopped by
-a signal, libvirt's last written word about it is "running" (libvirt_status says when that word holds), and the
-parameters are the same text. And libvirt itself was asked no longer than TRUSTED ago, because it only warns in its
-own log when it cannot write that word.
+a signal, libvirt's last written word about it is "running" (libvirt_status says when that word holds), the libvirtd
+that writes it lives and was not stopped either, and the parameters are the same text. Under KVM a processor of the
+guest is seen running besides (host/vcpus.py), so that a libvirtd that hangs in any other way hides nothing. And
+libvirt itself answered no longer than TRUSTED ago, because it only warns in its own log when it cannot write that word.
 
 The long way removes the note before it looks, and writes it anew when its answer was 0: an answer that was anything
 else, an agent that failed or was killed in the middle, is always followed by another long way.
@@ -31,7 +32,9 @@ DIRECTORY = "/run/backstay/unchanged"
 PARAMETER, PACEMAKERS = "OCF_RESKEY_", "OCF_RESKEY_CRM_meta_"
 TRUSTED = 300.0  # seconds for which libvirt's written word is taken without a question
 RUNS = "RSD"  # proc(5)'s letters of a process that was neither stopped nor ended
-FORM = "1"  # of the note; another one is another version's
+NOBODY = (0, 0)
+NONE = "-"  # no processor of the guest can be looked at
+FORM = "2"  # of the note; another one is another version's
 
 
 def end_if_unchanged() -> None:
@@ -52,9 +55,19 @@ def is_recurring_monitor(argv: list[str], environ: Mapping[str, str]) -> bool:
 
 
 class Unchanged:
-    """What the last long way of one resource instance left: who runs, and when libvirt itself was asked."""
+    """What the last long way of one resource instance left: who runs, who writes of it, and when libvirt answered."""
 
-    __slots__ = ("_asked", "_environ", "_instance", "_now", "_proc", "_says_running", "_state")
+    __slots__ = (
+        "_asked",
+        "_environ",
+        "_instance",
+        "_now",
+        "_proc",
+        "_says_running",
+        "_state",
+        "_writer",
+        "_wrote",
+    )
 
     def __init__(
         self,
@@ -63,6 +76,7 @@ class Unchanged:
         proc: str = "/proc",
         now: Callable[[], float] = time.monotonic,
         says_running: Callable[[str, int], bool] = libvirt_status.says_running,
+        writer: Callable[[], tuple[int, int]] = libvirt_status.writer,
     ) -> None:
         self._environ = environ
         self._instance = environ.get("OCF_RESOURCE_INSTANCE", "")
@@ -70,52 +84,92 @@ class Unchanged:
         self._proc = proc
         self._now = now
         self._says_running = says_running
+        self._writer = writer
         self._asked = -TRUSTED
+        self._wrote = NOBODY  # whose word was found to be true when libvirt was asked
 
     def holds(self) -> bool:
         """Whether the last answer still holds; raises OSError or ValueError where that cannot be seen."""
         facts, _, settings = self._state.read(self._instance).partition("\n")
-        form, boot, pid, start, asked, name = facts.split(" ", 5)
+        form, boot, pid, start, asked, writer, since, processor, name = facts.split(" ", 8)
         return (
             form == FORM
             and settings == _settings(self._environ)
             and boot == self._boot()
             and 0.0 <= self._now() - float(asked) < TRUSTED
-            and self._lives(pid, start)
+            and self._lives(pid, start, RUNS)
+            and self._lives(writer, since, libvirt_status.ATTENDS)
             and self._says_running(name, int(pid))
+            and (processor == NONE or self._runs(pid, processor))
         )
 
     def take(self) -> None:
-        """Begin the long way: remove the note, but know when libvirt was asked."""
+        """Begin the long way: remove the note, but know when libvirt was asked, and who it was."""
         try:
-            fields = self._state.read(self._instance).partition("\n")[0].split(" ", 5)
+            fields = self._state.read(self._instance).partition("\n")[0].split(" ", 8)
             self._state.forget(self._instance)
-            if len(fields) > 4 and fields[0] == FORM and 0.0 <= float(fields[4]) <= self._now():
-                self._asked = float(fields[4])
+            if len(fields) > 8 and fields[0] == FORM and 0.0 <= float(fields[4]) <= self._now():
+                self._asked, self._wrote = float(fields[4]), (int(fields[5]), int(fields[6]))
         except (OSError, ValueError):
             return
 
     def says_running(self, name: str, pid: int) -> bool:
-        """Whether libvirt's written word is enough; if not, the caller asks libvirt itself."""
-        if self._now() - self._asked < TRUSTED and self._says_running(name, pid):
-            return True
+        """Whether libvirt's written word is enough; if not, the caller asks libvirt itself.
+
+        A daemon that has just started has read the word of the one before, and not yet asked the emulators.
+        """
+        known, self._wrote = self._wrote, self._writer()
+        if (
+            self._now() - self._asked >= TRUSTED
+            or self._wrote != known
+            or known == NOBODY
+            or not self._says_running(name, pid)
+        ):
+            return False
+        from backstay.host import vcpus
+
+        return vcpus.under_kvm(f"{self._proc}/{pid}") is not None
+
+    def answered(self) -> None:
+        """Remember that libvirt itself has just answered."""
         self._asked = self._now()
-        return False
 
     def keep(self, name: str, pid: int, start: int) -> None:
         """End a long way that found all well."""
-        facts = (FORM, self._boot(), str(pid), str(start), f"{self._asked:.1f}", name)
+        from backstay.host import vcpus
+
+        processor = vcpus.under_kvm(f"{self._proc}/{pid}")
+        if processor is None:
+            return  # the short way would have nothing to look at
+        wrote, since = self._wrote
+        asked = f"{self._asked:.1f}"
+        facts = (
+            FORM,
+            self._boot(),
+            str(pid),
+            str(start),
+            asked,
+            str(wrote),
+            str(since),
+            processor or NONE,
+            name,
+        )
         try:
             self._state.write(self._instance, f"{' '.join(facts)}\n{_settings(self._environ)}")
         except OSError:
             return  # the next monitor goes the long way
 
     def _boot(self) -> str:
-        return _read(f"{self._proc}/sys/kernel/random/boot_id").strip()
+        return libvirt_status.read(f"{self._proc}/sys/kernel/random/boot_id").strip()
 
-    def _lives(self, pid: str, start: str) -> bool:
-        fields = _read(f"{self._proc}/{pid}/stat").rpartition(")")[2].split()
-        return fields[0] in RUNS and fields[19] == start
+    def _lives(self, pid: str, start: str, letters: str) -> bool:
+        _, state, since = libvirt_status.process(f"{self._proc}/{pid}")
+        return state in letters and since == int(start)
+
+    def _runs(self, pid: str, processor: str) -> bool:
+        from backstay.host import vcpus
+
+        return vcpus.runs(f"{self._proc}/{pid}/task/{processor}")
 
 
 def _settings(environ: Mapping[str, str]) -> str:
@@ -126,11 +180,3 @@ def _settings(environ: Mapping[str, str]) -> str:
         if name.startswith(PARAMETER) and not name.startswith(PACEMAKERS)
     ]
     return "\n".join(sorted(given))
-
-
-def _read(path: str) -> str:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(handle, 4096).decode("utf-8", "replace")
-    finally:
-        os.close(handle)

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from backstay.host.clock import pause
+from backstay.host.interrupt import interruptible, undisturbed
 from backstay.lab import chronicle, evidence, lab, logs, summary
 from backstay.lab.audit import Period, Verdict, audit
 from backstay.lab.furnish import furnish
 from backstay.lab.installation import Payload
-from backstay.lab.interrupt import interruptible, undisturbed
 from backstay.lab.layout import Layout
 from backstay.lab.performance import Act, perform
 from backstay.lab.progress import Progress

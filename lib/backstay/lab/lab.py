@@ -18,6 +18,7 @@ from pathlib import Path
 
 from backstay.errors import CannotAsk, Refused
 from backstay.host.clock import Deadline, TimedOut
+from backstay.host.interrupt import interruptible, undisturbed
 from backstay.lab import (
     cgroups,
     circumstances,
@@ -34,7 +35,6 @@ from backstay.lab import (
 )
 from backstay.lab.bmc import node as bmc
 from backstay.lab.installation import Payload
-from backstay.lab.interrupt import interruptible, undisturbed
 from backstay.lab.layout import LOST_AND_FOUND, Layout, node_names
 from backstay.lab.node import Node
 from backstay.lab.progress import Progress

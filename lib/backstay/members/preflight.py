@@ -7,50 +7,16 @@ Decides what is an error (it would not work, or hurt) and what only has to be kn
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from collections.abc import Iterator
 
 from backstay.cib import corosync_text
 from backstay.cloud.model import Cloud, Host
-from backstay.host.far import NAMES, PATHS, SECRETS, Machine
+from backstay.host.far import CERTIFICATES, NAMES, PATHS, SECRETS, Machine
+from backstay.members import credentials
+from backstay.members.candidate import ERROR, NOTE, Candidate, Finding, Rule, untouched
 
-ERROR, NOTE = "error", "note"
 OFFSET = 1.0  # seconds; logs of two hosts that are further apart cannot be read together, and tickets expire
 _NUMBERS = re.compile(r"\d+")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing about the new host: `severity` is error or note, `todo` what to do."""
-
-    severity: str
-    text: str
-    todo: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A described host, the machine that is to be it, and the members as they are; `here` is one of them.
-
-    `cpus` is what libvirt on the machine says to the processors of members.
-    """
-
-    host: Host
-    cloud: Cloud
-    machine: Machine
-    members: Mapping[str, Machine]
-    here: str
-    cluster: str
-    cpus: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-
-    @property
-    def ours(self) -> Machine:
-        """The machine that all of this is compared with."""
-        return self.members[self.here]
-
-
-Rule = Callable[[Candidate], Iterator[Finding]]
 
 
 def findings(new: Candidate) -> tuple[Finding, ...]:
@@ -64,16 +30,18 @@ def questions(host: Host, cloud: Cloud) -> tuple[str, ...]:
     places = [domain.config for domain in cloud.domains]
     places += [disk.parent for domain in cloud.domains for disk in domain.disks]
     mounted = [path for path in places if not any(storage.holds(path) for storage in cloud.storage)]
-    secrets = [] if host.remote else _secrets(cloud)
+    secrets = [] if host.remote else [*credentials.secrets(cloud), *credentials.scripts(cloud)]
     return (
         *(f"{NAMES}:{each.name}" for each in cloud.hosts),
         *dict.fromkeys(f"{PATHS}:{path}" for path in mounted),
         *dict.fromkeys(f"{SECRETS}:{path}" for path in secrets),
+        *(f"{CERTIFICATES}:{path}" for path in credentials.all_signers(host, cloud)),
     )
 
 
-def _secrets(cloud: Cloud) -> list[str]:
-    return [str(host.bmc.password_file) for host in cloud.hosts if host.bmc and host.bmc.password_file]
+def questions_to_members(host: Host) -> tuple[str, ...]:
+    """What each member is asked because of the new host: its name, and what its fence device needs there."""
+    return (f"{NAMES}:{host.name}", *(f"{CERTIFICATES}:{path}" for path in credentials.signers(host)))
 
 
 def _name(new: Candidate) -> Iterator[Finding]:
@@ -129,15 +97,6 @@ def _names(new: Candidate) -> Iterator[Finding]:
 def _storage(new: Candidate) -> Iterator[Finding]:
     for path in new.machine.missing:
         yield Finding(ERROR, f"{path} is not there", "mount what the other hosts have mounted (/etc/fstab)")
-
-
-def _secrets_there(new: Candidate) -> Iterator[Finding]:
-    for path, told in new.machine.secrets.items():
-        owner, mode, size = (told.split(":") + ["", "", ""])[:3]
-        if not told or size == "0":
-            yield Finding(ERROR, f"{path} is missing or empty", f"copy it from {new.here}, mode 0600")
-        elif owner != "0" or mode[-2:] != "00":
-            yield Finding(ERROR, f"{path} can be read by others than root", f"chown root, chmod 0600 {path}")
 
 
 def _libvirt(new: Candidate) -> Iterator[Finding]:
@@ -202,13 +161,6 @@ def _cluster(new: Candidate) -> Iterator[Finding]:
             yield Finding(ERROR, f"{unit} runs there, and {kind} has none", f"systemctl disable --now {unit}")
 
 
-def untouched(conf: str) -> bool:
-    """Whether this is a corosync.conf as a distribution installs it: for the loopback address alone."""
-    addresses = [value for one in corosync_text.members(conf).values() for key, value in one.items()
-                 if key.endswith("_addr")]  # fmt: skip
-    return all(address.startswith("127.") or address == "::1" for address in addresses)
-
-
 def _quorum(new: Candidate) -> Iterator[Finding]:
     if new.cloud.quorum.device and not new.host.remote:
         text = "a quorum device needs its certificates and corosync-qdevice there"
@@ -221,7 +173,8 @@ RULES: tuple[Rule, ...] = (
     _clock,
     _names,
     _storage,
-    _secrets_there,
+    credentials.secrets_there,
+    credentials.certificates,
     _libvirt,
     _cpu,
     _guests,

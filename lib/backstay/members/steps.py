@@ -8,9 +8,11 @@ member has proven that it could fence it. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
+
+from backstay import steps
 
 
 class Phase(Enum):
@@ -55,6 +57,8 @@ class Verb(Enum):
     HOLD = "let {host} begin in standby"
     CONF = "write corosync.conf on {where}"
     RELOAD = "have Corosync of all members read it"
+    OMIT = "write corosync.conf without the old {host} on {where}"
+    PART = "have Corosync of all members let go of the old {host}'s address"
     START = "start the cluster's services on {host}"
     JOIN = "wait until all see {host}"
     RELEASE = "end the standby of {host}: from now on guests may run there"
@@ -71,16 +75,15 @@ WAITS = frozenset({Verb.PROVE, Verb.PROVE_OTHERS, Verb.JOIN, Verb.EMPTY})
 """Steps that change nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step; `where` is the host on which it is done, where that is not the host itself."""
+class Step(steps.Step[Verb]):
+    """One step of a host on its way."""
 
-    verb: Verb
-    where: str = ""
+    __slots__ = ()
 
-    def text(self, host: str, here: str) -> str:
-        """The step in the admin's words."""
-        return self.verb.value.format(host=host, where=self.where, here=here)
+
+def changes(steps: Iterable[Step]) -> bool:
+    """Whether one of them does more than to wait."""
+    return any(step.verb not in WAITS for step in steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +93,11 @@ class Now:
     `written`: the description is as it is to be; `loaded`: the CIB says of this host what the description says;
     `joined`: every member sees it; `standby`, `mark`, `held`: why nothing runs on it yet; `keyless`: who lacks the
     cluster's key; `leftovers`: files of a cluster on it that are not to be there; `mounts`: systemd knows what to
-    mount; `stale`: whose corosync.conf is not as it is to be; `running`: what Corosync runs with is; `active`: its
-    services run; `connected`: a connection to the remote host is there; `busy`: what runs on it; `listed`: the cluster
-    knows its name; `proven`: from where its fencing was proven just now; `changed`: the machine in the cluster is not
-    the described one.
+    mount; `stale`: whose corosync.conf is not as it is to be; `running`: what Corosync runs with is; `moved`: it runs
+    with another address of the host than the described one; `naming`: whose corosync.conf still has the host then;
+    `active`: its services run; `connected`: a connection to the remote host is there; `busy`: what runs on it;
+    `listed`: the cluster knows its name; `proven`: from where its fencing was proven just now; `changed`: the machine
+    in the cluster is not the described one.
     """
 
     host: str
@@ -111,6 +115,8 @@ class Now:
     mounts: bool = True
     stale: tuple[str, ...] = ()
     running: bool = True
+    moved: bool = False
+    naming: tuple[str, ...] = ()
     active: bool = False
     connected: bool = False
     busy: tuple[str, ...] = ()
@@ -210,9 +216,12 @@ def _proofs(now: Now) -> Iterator[Step]:
 
 
 def _known(now: Now) -> Iterator[Step]:
-    """Every member's Corosync knows the same members."""
+    """Every member's Corosync knows the same members; it takes another address only of one that it does not know."""
+    if now.moved:
+        yield from (Step(Verb.OMIT, name) for name in now.naming)
+        yield Step(Verb.PART)
     yield from (Step(Verb.CONF, name) for name in now.stale)
-    if now.stale or not now.running:
+    if not now.running or set(now.stale) - {now.host}:
         yield Step(Verb.RELOAD)
 
 

@@ -51,6 +51,13 @@ class Log:
         """Write a failure."""
         self.line(ERROR, text, code)
 
+    def traceback(self, error: BaseException) -> None:
+        """Write where an error of our own came from, a line each: what the one guard of a process has to keep."""
+        import traceback
+
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            self.error(line)
+
     def warn(self, text: str) -> None:
         """Write what an admin should look at."""
         self.line(WARNING, text)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         reloadable: bool
         unique_group: str
         longdesc: str
+        otherwise: Callable[[str], str] | None
 
 
 PREFIX = "OCF_RESKEY_"
@@ -43,9 +44,10 @@ class BadParameter(BadInput):
 
     code = codes.NOT_CONFIGURED
 
-    def __init__(self, name: str, complaint: str) -> None:
+    def __init__(self, name: str, complaint: str, given: str = "") -> None:
         super().__init__(f"parameter {name} {complaint}")
         self.name = name
+        self.given = given
 
 
 class FilePath(str):
@@ -64,12 +66,13 @@ class Declaration:
     """One declared parameter. `kind` is the OCF content type; `options` are the values of a choice.
 
     `parse` turns the admin's text into the value and raises ValueError with a complaint ("must be ...").
-    `default` is the text that stands in the metadata, or None when there is none.
+    `default` is the text that stands in the metadata, or None when there is none. `otherwise` gives the text that
+    counts in the place of one that is wrong, where that is not the default.
     """
 
     __slots__ = (
-        "default", "kind", "longdesc", "name", "options", "parse", "reloadable", "required", "shortdesc",
-        "unique_group",
+        "default", "kind", "longdesc", "name", "options", "otherwise", "parse", "reloadable", "required",
+        "shortdesc", "unique_group",
     )  # fmt: skip
 
     def __init__(
@@ -84,8 +87,10 @@ class Declaration:
         reloadable: bool = False,
         unique_group: str = "",
         longdesc: str = "",
+        otherwise: Callable[[str], str] | None = None,
     ) -> None:
         self.name = ""
+        self.otherwise = otherwise
         self.kind = kind
         self.parse = parse
         self.shortdesc = shortdesc
@@ -106,6 +111,7 @@ class Parameters:
     _declared: ClassVar[tuple[Declaration, ...]] = ()
     warnings: tuple[str, ...] = ()
     wrong: Mapping[str, str] = {}
+    rejected: Mapping[str, str] = {}
 
     def __init_subclass__(cls) -> None:
         own = tuple(value for value in vars(cls).values() if isinstance(value, Declaration))
@@ -132,21 +138,28 @@ class Parameters:
     def read(cls, environ: Mapping[str, str], lenient: bool, lenient_if_reloadable: bool = False) -> Self:
         """Read OCF_RESKEY_* from the environment; an empty value counts as not given.
 
-        `lenient` turns a bad or missing value into the default and a line in `warnings` (and in `wrong`, by name),
-        for actions that must not fail for it; `lenient_if_reloadable` only those of reloadable parameters.
+        `lenient` turns a bad or missing value into the default, or into what counts otherwise, and a line in
+        `warnings`, for actions that must not fail for it; by name `wrong` has the complaint and `rejected` what was
+        given. `lenient_if_reloadable` does that only for reloadable parameters.
         Otherwise raises BadParameter.
         """
         values: dict[str, object] = {}
+        warnings: list[str] = []
         wrong: dict[str, str] = {}
+        rejected: dict[str, str] = {}
         for declaration in cls._declared:
             try:
                 values[declaration.name] = _read(declaration, environ.get(PREFIX + declaration.name, ""))
             except BadParameter as bad:
                 if not (lenient or (lenient_if_reloadable and declaration.reloadable)):
                     raise
-                wrong[declaration.name] = str(bad)
+                wrong[declaration.name], rejected[declaration.name] = str(bad), bad.given
+                instead = declaration.otherwise(bad.given) if declaration.otherwise else ""
+                if instead:
+                    values[declaration.name] = declaration.parse(instead)
+                warnings.append(f"{bad}; {repr(instead) if instead else 'the default'} is used")
         parameters = cls(**values)
-        parameters.warnings, parameters.wrong = tuple(wrong.values()), wrong
+        parameters.warnings, parameters.wrong, parameters.rejected = tuple(warnings), wrong, rejected
         return parameters
 
 
@@ -158,7 +171,7 @@ def _read(declaration: Declaration, given: str) -> object:
     try:
         return declaration.parse(given)
     except ValueError as complaint:
-        raise BadParameter(declaration.name, f"{complaint}, not {given!r}") from None
+        raise BadParameter(declaration.name, f"{complaint}, not {given!r}", given) from None
 
 
 def _default(declaration: Declaration) -> object:
@@ -183,16 +196,20 @@ def text(
     shortdesc: str,
     *,
     check: Callable[[str], str] | None = None,
+    meaning: Callable[[str], str] | None = None,
     default: str = "",
     **common: Unpack[Common],
 ) -> str:
-    """Declare a text; `check` gives a complaint ("must be ...") about a value that was given, or an empty text."""
+    """Declare a text; `check` gives a complaint ("must be ...") about a value that was given, or an empty text.
+
+    `meaning` gives the one spelling of a value that may be written in several ways.
+    """
 
     def parse(given: str) -> str:
         complaint = check(given) if check and given else ""
         if complaint:
             raise ValueError(complaint)
-        return given
+        return meaning(given) if meaning and given else given
 
     return _declare("string", parse, shortdesc, default or None, **common)
 

@@ -102,7 +102,7 @@ def _perform(agent: Agent, action: Action, call: Call) -> Outcome:
         lenient_if_reloadable=call.action != "validate-all",
     )
     for warning in parameters.warnings:
-        journal.warn(f"{warning}; the default is used")
+        journal.warn(warning)
     timeout = call.timeout(action.timeout)
     spare = margin(timeout)
     # Pacemaker has counted since it started this process, so what the interpreter took is gone already.

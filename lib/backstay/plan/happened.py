@@ -32,6 +32,9 @@ from backstay.plan.transition import (
 ONCE = ("_last_0", "_migrate_to_0", "_migrate_from_0")
 """How the ids of records end that are not of recurring operations: a migration has its own (seen with 2.1.5)."""
 
+PENDING = "-1"
+"""The op-status of an operation that has begun (Pacemaker keeps it unless record-pending is off)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -66,10 +69,20 @@ def look(cib: etree._Element, transition: Transition, fencings: frozenset[tuple[
     return Look(transition.running, last, fencings, transition.promoted)
 
 
-def absent(cib: etree._Element) -> frozenset[str]:
-    """The hosts that are not members of the cluster at the moment."""
+def present(cib: etree._Element) -> frozenset[str]:
+    """The hosts that are full members of the cluster at the moment."""
     states = cib.iterfind("status/node_state")
-    return frozenset(one.get("uname", "") for one in states if one.get("crmd") != "online")
+    return frozenset(one.get("uname", "") for one in states if one.get("crmd") == "online")
+
+
+def under_way(cib: etree._Element) -> tuple[str, ...]:
+    """The operations that hosts were told to carry out and have not answered to, such as `start of web1 on n1`."""
+    return tuple(
+        f"{operation.get('operation')} of {resource.get('id')} on {state.get('uname')}"
+        for state in cib.iterfind("status/node_state")
+        for resource in state.iterfind("lrm/lrm_resources/lrm_resource")
+        for operation in resource.iterfind(f"lrm_rsc_op[@op-status='{PENDING}']")
+    )
 
 
 def happened(before: Look, after: Look, away: frozenset[str] = frozenset()) -> tuple[Step, ...]:

@@ -38,6 +38,7 @@ def write(plan: Plan) -> bytes:
         "stranded": list(foreseen.stranded),
         "guests": sorted(foreseen.guests),
         "harmless": sorted(foreseen.harmless),
+        "hoped": list(foreseen.hoped),
         "before": plan.before,
         "after": plan.after,
     }
@@ -64,7 +65,12 @@ def read(data: bytes, name: str) -> Plan:
             stranded=tuple(content["stranded"]),
             guests=frozenset(content["guests"]),
             harmless=frozenset(content["harmless"]),
+            hoped=tuple(content.get("hoped", ())),  # plans of before had none
         )
         return Plan(content["cluster"], str(content["before"]), str(content["after"]), prediction)
-    except (ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
+        raise BadInput(
+            f"{name} is not a plan: it has no {error}", hint="make it again with backstay plan"
+        ) from error
+    except (ValueError, TypeError) as error:
         raise BadInput(f"{name} is not a plan: {error}", hint="make it again with backstay plan") from error

@@ -77,6 +77,16 @@ def hand_made(things: tuple[tuple[str, str], ...]) -> Iterator[str]:
         yield f"    {kind} {', '.join(name for one, name in things if one == kind)}"
 
 
+def homeless(name: str) -> str:
+    """Of a resource that should run after a plan, and does not."""
+    return f"{name} finds no place on any host"
+
+
+def unfenced(host: str) -> str:
+    """Of a host that a plan takes the last fence device from."""
+    return f"nothing could fence {host} any more"
+
+
 def consequences(prediction: Prediction) -> Iterator[str]:
     """What follows, a line each: first what hurts, marked, then the rest."""
     harm = frozenset(prediction.harm)
@@ -86,8 +96,10 @@ def consequences(prediction: Prediction) -> Iterator[str]:
         if step not in harm:
             yield f"    {sentence(step)}"
     for name in prediction.stranded:
-        yield f"  ! {name} finds no place on any host"
+        yield f"  ! {homeless(name)}"
     if not (prediction.steps or prediction.stranded):
         yield "    nothing starts, stops or moves"
+    for name in prediction.hoped:
+        yield f"    {name} is taken for up to date on its hosts: only its agent knows"
     for step in prediction.anyway:
         yield f"    {sentence(step)}: also without this change"

@@ -264,3 +264,15 @@ def wait(look: Callable[[], bool], what: str, patience: float = PATIENCE) -> Non
 def add(config: Path, words: str, before: str) -> None:
     """Put words into a definition."""
     config.write_text(config.read_text().replace(before, words + before, 1))
+
+
+FAILING = "/run/failing"
+"""Where `share_failing` mounts a share from which every read ends with an I/O error."""
+
+
+def share_failing(host: PrivateHost) -> None:
+    """Mount it (bad_share.py), and return when it is there."""
+    program = Path(__file__).with_name("bad_share.py")
+    host.run("mkdir", FAILING)
+    host.run("sh", "-c", f"/usr/bin/python3 {program} fail {FAILING} >/dev/null 2>&1 &")
+    wait(lambda: "fuse.bad" in host.run("cat", "/proc/mounts"), "the share to be mounted")

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""OCF on a real guest: ocf-tester, nobody's rights, an empty environment; kills have a module of their own."""
+"""OCF on a real guest: nobody's rights and an empty environment, to the letter.
+
+What holds for every agent (test_every_agent.py) holds for this one too; its kills on two hosts are in
+test_random_kills.py.
+"""
 
 from __future__ import annotations
 
@@ -44,29 +48,6 @@ def program(place: Path, repository: Path) -> Path:
     program.write_text(f"#!/bin/sh\nexec {PYTHON} -IS -c '{code}' \"$@\"\n")
     program.chmod(0o755)
     return program
-
-
-# ---- ocf-tester
-
-
-def test_ocf_tester_objects_to_the_schema_alone(
-    host: PrivateHost, config: Path, program: Path, schemas: Path
-) -> None:
-    """Its schema is that of 1.0, which knows no reload-agent, unique-group or reloadable; 1.1 has no other DTD."""
-    done = subprocess.run(
-        host.argv(
-            ["env", "OCF_ROOT=/usr/lib/ocf", "sh", str(schemas / "ocf-tester"), "-n", "web1"]
-            + ["-o", f"config={config}", "-o", "force_stop=true", str(program)]
-        ),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    objections = [line for line in done.stdout.splitlines() if line.startswith("* rc=")]
-    assert len(objections) == 1, done.stdout + done.stderr
-    assert objections[0].endswith("Your agent produces meta-data which does not conform to ra-api-1.dtd")
-    assert "failed 1 tests" in done.stderr
-    assert host.emulators() == []
 
 
 def do(host: PrivateHost, action: str, config: Path) -> Result:

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from backstay.ocf import codes
-from tests.integration.agents.private_host import PrivateHost, Result, wait
+from tests.integration.agents.private_host import FAILING, PrivateHost, Result, share_failing, wait
 
 pytestmark = pytest.mark.usefixtures("tools")
-FAILING = "/run/failing"
 CHANNEL = """<channel type='unix'><source mode='bind'/>
   <target type='virtio' name='org.qemu.guest_agent.0'/></channel></devices>"""
 DISK = """<disk type='file' device='disk'>
@@ -25,10 +24,7 @@ DISK = """<disk type='file' device='disk'>
 @pytest.fixture(scope="module")
 def machine(place: Path, repository: Path) -> Iterator[PrivateHost]:
     with PrivateHost(place, repository) as host:
-        program = Path(__file__).with_name("bad_share.py")
-        host.run("mkdir", FAILING)
-        host.run("sh", "-c", f"/usr/bin/python3 {program} fail {FAILING} >/dev/null 2>&1 &")
-        wait(lambda: "fuse.bad" in host.run("cat", "/proc/mounts"), "the share to be mounted")
+        share_failing(host)
         yield host
 
 
@@ -83,7 +79,7 @@ def test_a_disk_with_errors_is_named(host: PrivateHost) -> None:
     host.signal_libvirtd(signal.SIGKILL)
     result = deep(host, config, 10)
     assert result.code == codes.DEGRADED
-    assert "paused by an I/O error, and libvirtd does not run" in result.err
+    assert "is paused (ioerror) for its emulator (no libvirtd attends)" in result.err
 
 
 def test_an_emulator_that_does_not_answer_is_told_from_a_libvirtd_that_does_not(host: PrivateHost) -> None:
@@ -191,3 +187,20 @@ def test_networks_and_pools_that_the_domain_needs_are_started(host: PrivateHost)
     assert "store" in without.err
     assert host.agent("start", config, start_resources="true").code == codes.SUCCESS
     assert "active" in host.run("virsh", "pool-list", "--all")
+    assert host.agent("stop", config, force_stop="true").code == codes.SUCCESS
+
+
+def test_a_volume_that_another_host_made_is_found_in_an_active_pool(host: PrivateHost) -> None:
+    """libvirt knows the volumes of its last look at the pool."""
+    host.run("mkdir", "-p", "/run/shared")
+    host.run("virsh", "pool-create-as", "shared", "dir", "--target", "/run/shared")
+    host.run("truncate", "--size=1M", "/run/shared/new")
+    config = definition(
+        host,
+        "<disk type='volume' device='disk'><source pool='shared' volume='new'/><target dev='vda' bus='virtio'/></disk>"
+        "</devices>",
+    )
+    without = host.agent("start", config)
+    assert (without.code, "new" in without.err) == (codes.GENERIC, True), without
+    assert host.agent("start", config, start_resources="true").code == codes.SUCCESS
+    assert host.agent("stop", config, force_stop="true").code == codes.SUCCESS

@@ -108,6 +108,15 @@ def test_the_memory_balloon(host: PrivateHost, config: Path) -> None:
     assert host.agent("start", config, limit_memory="24MiB").code == codes.SUCCESS
     log = host.run("virsh", "dumpxml", "web1")
     assert "memory=0" in log
+    most = {"limit_memory": "32MiB"}
+    assert host.agent("reload-agent", config, **most).code == codes.SUCCESS
+    assert host.agent("monitor", config, interval=10, **most).code == codes.SUCCESS
+    too_much = {
+        "limit_memory": "33MiB"
+    }  # without a driver in the guest, only libvirt shows what it was asked
+    assert host.agent("reload-agent", config, **too_much).code == codes.SUCCESS
+    said = host.agent("monitor", config, interval=10, **too_much)
+    assert (said.code, "the limit of memory (kib=33792)" in said.err) == (codes.DEGRADED, True), said
     assert host.agent("reload-agent", config).code == codes.SUCCESS
     assert "memory=0" not in host.run("virsh", "dumpxml", "web1")
 

@@ -161,9 +161,10 @@ def migrating(source: PrivateHost) -> bool:
     return "Outgoing migration" in source.virsh("domjobinfo", "web1").stdout
 
 
-def kill_the_agent(source: PrivateHost, target: PrivateHost, config: Path) -> None:
+def kill_the_agent(source: PrivateHost, target: PrivateHost, config: Path, **more: str) -> None:
     """Let the guest be migrated by nobody: its agent was killed in the middle of it."""
-    agent = source.begin("migrate_to", config, timeout=60, target=target.name, migration_transport="tcp")
+    more["migration_transport"] = "tcp"
+    agent = source.begin("migrate_to", config, timeout=60, target=target.name, **more)
     wait(lambda: migrating(source) and target.emulators() != [], "the migration to begin")
     os.killpg(agent.pid, signal.SIGKILL)
     agent.wait(10)
@@ -174,10 +175,25 @@ def kill_the_agent(source: PrivateHost, target: PrivateHost, config: Path) -> No
 def test_a_killed_agents_migration_does_not_outlive_a_stop(pair: Pair, guest: Path) -> None:
     source, target = pair
     with slow(source):
-        kill_the_agent(source, target, guest)
+        kill_the_agent(source, target, guest, migration_downtime="777")
+        assert source.run("virsh", "migrate-getmaxdowntime", "web1").strip() == "777"
         for host in pair:
             assert host.agent("stop", guest, timeout=30, force_stop="true").code == codes.SUCCESS
             assert host.emulators() == []
+
+
+def test_a_stop_that_asks_the_guest_cancels_its_migration_first(pair: Pair, guest: Path) -> None:
+    """Or it would be asked to shut down here, and go on there."""
+    source, target = pair
+    with slow(source):
+        kill_the_agent(source, target, guest)
+        stop = source.begin("stop", guest, timeout=120, shutdown_mode="acpi")
+        wait(lambda: not migrating(source), "the migration to be cancelled")
+        (emulator,) = source.emulators()  # long before the stop has no more time for the guest
+        wait(lambda: target.emulators() == [], "the rest on the target to go")
+    source.run("kill", str(emulator))  # as if it had shut down: its firmware does not
+    assert stop.wait(60) == codes.SUCCESS
+    assert source.emulators() == []
 
 
 def test_a_killed_agents_migration_is_cancelled_by_the_next_one(pair: Pair, guest: Path) -> None:
@@ -221,9 +237,9 @@ def test_a_target_without_the_guests_network_is_refused_before_anything_is_sent(
 ) -> None:
     source, target = pair
 
-    def attempt() -> Result:
+    def attempt(**more: str) -> Result:
         return source.agent(
-            "migrate_to", connected, timeout=60, target=target.name, migration_transport="tcp"
+            "migrate_to", connected, timeout=60, target=target.name, migration_transport="tcp", **more
         )
 
     refused = attempt()
@@ -232,10 +248,9 @@ def test_a_target_without_the_guests_network_is_refused_before_anything_is_sent(
     target.run("virsh", "net-define", str(target.shared / "lan.xml"))
     refused = attempt()
     assert "virsh net-start lan" in refused.err
-    assert refused.seconds < 5
     assert target.emulators() == []
-    target.run("virsh", "net-start", "lan")
-    assert attempt().code == codes.SUCCESS
+    assert attempt(start_resources="true").code == codes.SUCCESS
+    assert "lan" in target.run("virsh", "net-list", "--name")
 
 
 def test_one_that_runs_there_already_is_not_sent(pair: Pair, guest: Path) -> None:
@@ -365,3 +380,15 @@ def test_a_guest_moves_over_tls_and_its_memory_too(mortal: Pair, repository: Pat
     moved = attempt(remoteuri=with_certificates, migrate_options="--tls")
     assert moved.code == codes.SUCCESS, moved
     assert target.agent("migrate_from", config, target=source.name).code == codes.SUCCESS
+
+
+def test_a_paused_guest_moves_as_it_is(pair: Pair, guest: Path) -> None:
+    """A host is drained with a guest that somebody paused: it is neither restarted nor let run."""
+    source, target = pair
+    source.run("virsh", "suspend", "web1")
+    assert migrate(source, target, guest) == codes.SUCCESS
+    arrived = target.agent("migrate_from", guest, timeout=30, target=source.name)
+    assert arrived.code == codes.SUCCESS, arrived
+    assert target.run("virsh", "domstate", "--reason", "web1").strip() == "paused (user)"
+    assert target.agent("monitor", guest, interval=10).code == codes.DEGRADED
+    assert source.emulators() == []

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,9 @@ DISK = """<disk type='file' device='disk'><driver name='qemu' type='raw'/>
 PM_CONTROL, SLEEP_S3 = 0x604, 0x2400  # of QEMU's PIIX4 with SeaBIOS: sleep enable, type 1
 IB700, SECONDS_2 = 0x443, 0x0E
 PVPANIC, PANICKED = 0x505, 0x01
+KEYBOARD, RESET = 0x64, 0xFE
 STATES = {
+    "reboot": (byte_to(KEYBOARD, RESET), ""),
     "watchdog": (byte_to(IB700, SECONDS_2), "<watchdog model='ib700' action='pause'/>"),
     "suspended": (word_to(PM_CONTROL, SLEEP_S3), ""),
     "panic": (byte_to(PVPANIC, PANICKED), "<panic model='isa'/>"),
@@ -86,3 +89,23 @@ def test_a_guest_that_panicked_has_failed_at_once(host: PrivateHost) -> None:
     )  # a probe: its emulator is there, and holds its disks
     assert host.agent("stop", config).code == codes.SUCCESS
     assert host.emulators() == []
+
+
+def test_a_guest_that_reboots_again_and_again_is_running_all_the_while(host: PrivateHost) -> None:
+    """There is no state for it: libvirt and its emulator say that it runs, and so does every monitor."""
+    config = started(host, "reboot", "running")
+    pids, resets = host.emulators(), 0
+    with subprocess.Popen(
+        host.argv(["virsh", "event", "--domain", "web1", "--event", "reboot", "--loop", "--timeout", "10"]),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as heard:
+        for level in (0, 10, 0, 10):
+            assert host.agent("monitor", config, interval=10, level=level).code == codes.SUCCESS
+            assert host.run("virsh", "domstate", "web1").strip() == "running"
+            told = host.run("virsh", "qemu-monitor-command", "web1", '{"execute": "query-status"}')
+            assert '"status":"running"' in told
+        resets = heard.communicate(timeout=60)[0].count("event 'reboot'")
+    assert resets > 1, "it has rebooted meanwhile"
+    assert host.emulators() == pids
+    assert host.agent("stop", config, force_stop="true").code == codes.SUCCESS

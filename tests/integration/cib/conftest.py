@@ -15,6 +15,7 @@ from backstay.cib.document import write
 from backstay.cib.render import render
 from backstay.cib.templates import Templates
 from backstay.cloud.parse import read
+from backstay.host import process
 
 SUMMARY = re.compile(r"^  \* (Fence|Start|Stop|Restart|Recover|Move|Migrate|Promote|Demote)\s+(.*)$")
 EXECUTED = re.compile(r"^  \* Resource action: (\S+)\s+(\S+) on (\S+)$")
@@ -121,3 +122,38 @@ def running(cib):
 def running_fixture():
     """The function `running`."""
     return running
+
+
+LIVE = """<cib admin_epoch="0" epoch="5" num_updates="7" validate-with="pacemaker-3.9" crm_feature_set="3.16.1">
+<configuration><crm_config><cluster_property_set id="cib-bootstrap-options">
+<nvpair id="cib-bootstrap-options-cluster-name" name="cluster-name" value="backstay-lab"/></cluster_property_set>
+</crm_config><nodes/><resources/><constraints/></configuration><status/></cib>"""
+
+
+@pytest.fixture
+def file(repository):
+    """The example's file."""
+    return repository / "examples" / "three-hosts.yaml"
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """The CIB of three hosts and nothing else; Backstay's own runner passes no environment on, so it is named there."""
+    path = tmp_path / "cib.xml"
+    path.write_bytes(write(with_hosts(etree.fromstring(LIVE))))
+    monkeypatch.setitem(process.ENVIRONMENT, "CIB_file", str(path))
+    return path
+
+
+@pytest.fixture
+def here(capsys):
+    """`here(words)` runs the command in this process (for what needs `cluster`)."""
+    from backstay import cli
+
+    def call(*words):
+        with pytest.raises(SystemExit) as ended:
+            cli.main([str(word) for word in words])
+        said = capsys.readouterr()
+        return ended.value.code, said.out, said.err
+
+    return call

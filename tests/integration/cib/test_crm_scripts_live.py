@@ -7,16 +7,13 @@ import pytest
 from lxml import etree
 
 from backstay.cib.alone import add, render_alone
-from backstay.cib.document import write
+from backstay.cib.document import write, write_snippet
 from tests.integration.cib.test_templates_alone import agents, live, run, run_crm, shipped
-from tests.unit.cib.test_crm_scripts import WITHOUT
 from tests.unit.cib.test_shipped_templates import SHIPPED, VARIANTS
 
 __all__ = ["agents", "live", "shipped"]  # fixtures
 
-SCRIPTED = {
-    label: (name, given) for label, (name, given) in VARIANTS.items() if label != name and name not in WITHOUT
-}
+SCRIPTED = {label: (name, given) for label, (name, given) in VARIANTS.items() if label != name}
 
 
 @pytest.fixture
@@ -98,19 +95,22 @@ def test_crmsh_lists_all_scripts(crm, repository):
     assert {path.name for path in (repository / "crm-scripts").iterdir()} <= set(said)
 
 
-def test_properties_in_the_words_of_the_crm_shell_leave_the_others_alone(crm, live, tmp_path, repository):
+@pytest.mark.parametrize("name", ["properties", "fencing", "libvirtd", "domain-drbd", "apart"])
+def test_the_words_of_the_crm_shell_make_what_the_template_makes(
+    crm, shipped, live, tmp_path, repository, name
+):
+    given = next(given for label, (one, given) in VARIANTS.items() if one == name and label != name)
+    made = render_alone(shipped, name, given)
     path, commands = tmp_path / "live.xml", tmp_path / "commands"
-    path.write_bytes(write(live))
-    argv = ("render", "--template", "properties", "--set", "two_hosts=yes", "--for", "crmsh", "-o", commands)
+    base = live if name == "properties" else without(etree.fromstring(etree.tostring(live)), made)
+    path.write_bytes(write(base))
+    sets = [word for item in given.items() for word in ("--set", "=".join(item))]
+    argv = ("render", "--template", name, *sets, "--for", "crmsh", "-o", commands)
     done = run("env", f"PYTHONPATH={repository / 'lib'}", "/usr/bin/python3", "-m", "backstay", *argv)
     assert done.returncode == 0, done.stderr
     done = crm("configure", "load", "update", commands, cib=path)
     assert done.returncode == 0, done.stdout + done.stderr
-    values = {
-        pair.get("name"): pair.get("value")
-        for pair in etree.parse(str(path)).iterfind(".//crm_config//nvpair")
-    }
-    assert (values["cluster-name"], values["priority-fencing-delay"]) == ("lab", "15s")
+    assert shape(etree.parse(str(path)).getroot()) == shape(add(base, made)), done.stdout + done.stderr
 
 
 def test_a_hostile_value_stands_literally_and_reaches_no_shell(crm, live, tmp_path):
@@ -124,3 +124,73 @@ def test_a_hostile_value_stands_literally_and_reaches_no_shell(crm, live, tmp_pa
     ]
     assert values == [config], done.stdout + done.stderr
     assert not canary.exists()
+
+
+TAKES_AWAY = {
+    "properties": ({}, "//crm_config//nvpair[@name='cluster-name']"),
+    "host": ({"name": "n1", "nodeid": "1", "memory": "4096", "cpu": "8"}, "//node[@id='1']//nvpair[@name='standby']"),
+    "fencing-levels": ({"host": "n2", "devices": "fence-n2", "devices_2": "fence-pdu-a"}, "//fencing-level[@target='n1']"),
+}  # fmt: skip
+
+
+def test_what_crmsh_takes_away_is_known():
+    assert {name for name in SHIPPED.names() if SHIPPED.header(name).crmsh_replaces} == set(TAKES_AWAY)
+
+
+@pytest.fixture
+def furnished(live, shipped, tmp_path):
+    """A CIB file with what crmsh would take away: a host in standby, levels of another host, the cluster's name."""
+    levels = render_alone(shipped, "fencing-levels", {"host": "n1", "devices": "fence-n1,fence-pdu-b"})
+    cib = add(live, levels)
+    held = etree.SubElement(
+        cib.find("configuration/nodes/node[@id='1']"), "instance_attributes", id="nodes-1"
+    )
+    etree.SubElement(held, "nvpair", id="nodes-1-standby", name="standby", value="on")
+    path = tmp_path / "furnished.xml"
+    path.write_bytes(write(cib))
+    return path
+
+
+@pytest.mark.parametrize("name", TAKES_AWAY)
+def test_a_script_takes_nothing_away_where_crmsh_would(crm, shipped, furnished, tmp_path, name):
+    given, kept = TAKES_AWAY[name]
+    crm(
+        "script",
+        "run",
+        f"backstay-{name}",
+        *(f"{key}={value}" for key, value in given.items()),
+        cib=furnished,
+    )
+    after = etree.parse(str(furnished))
+    assert after.xpath(kept)
+    assert after.xpath("//*[starts-with(@id, 'backstay-level-2-n2')]") or name != "fencing-levels"
+    assert after.xpath("//nvpair[@name='vcpus' and @value='8']") or name != "host"
+
+
+@pytest.mark.parametrize("name", TAKES_AWAY)
+def test_crmsh_itself_takes_it_away_as_said(crm, shipped, furnished, tmp_path, name):
+    given, kept = TAKES_AWAY[name]
+    values = {"memory": "4 GiB"} if "memory" in given else {}
+    values = {key: value for key, value in {**given, **values}.items() if key != "devices_2"}
+    snippet = tmp_path / "snippet.xml"
+    snippet.write_bytes(write_snippet(render_alone(shipped, name, values)))
+    crm("configure", "load", "xml", "update", snippet, cib=furnished)
+    assert not etree.parse(str(furnished)).xpath(kept)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "n1'$(touch${IFS}{canary})'",
+        "n1`touch${IFS}{canary}`",
+        "n1\nVALUES-OF-THE-TEMPLATE\ntouch {canary}\n",
+        'n1"/><x',
+    ],
+)
+def test_no_value_reaches_the_shell_of_a_script_that_calls(crm, furnished, tmp_path, value):
+    canary, before = tmp_path / "canary", furnished.read_bytes()
+    value = value.replace("{canary}", str(canary))
+    crm("script", "run", "backstay-fencing-levels", f"host={value}", "devices=fence-n1", cib=furnished)
+    crm("script", "run", "backstay-fencing-levels", "host=n3", f"devices={value}", cib=furnished)
+    assert not canary.exists()
+    assert furnished.read_bytes() == before

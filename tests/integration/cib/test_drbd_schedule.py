@@ -184,3 +184,97 @@ def test_what_is_taken_out_is_stopped_first_in_its_order(settle, simulator, tmp_
     last = tmp_path / "last.xml"
     last.write_bytes(write(without_gone(run.cib)))
     assert simulator.run(last, name="end.xml").summary == set()
+
+
+DISK = {
+    "name": "one",
+    "drbd_resource": "one",
+    "drbd_hosts": "n1,n2",
+    "device": "/dev/drbd10",
+    "directory": "/var/lib/one",
+}
+CHECK = {"name": "one", "directory": "/var/lib/one", "after": "one", "reaction": "degrade"}
+ROLE = {"name": "opennebula", "address": "192.0.2.100", "needs": "one", "prefers": "n1"}
+STACK = ("one", "opennebula-address", "opennebula-role", "one-check")
+
+
+@pytest.fixture
+def role(simulator, shipped, tmp_path):
+    """A CIB file in which a frontend runs whose home is on DRBD of n1 and n2, and nothing is left to do."""
+    cib = the_cluster(shipped)
+    for name, given in (("drbd", DISK), ("datastore", CHECK), ("frontend-opennebula", ROLE)):
+        cib = add(cib, render_alone(shipped, name, given))
+    for number in ("1", "2"):
+        pairs = cib.find(f".//instance_attributes[@id='status-{number}']")
+        score = "master-drbd-one"  # as LINBIT calls it
+        etree.SubElement(pairs, "nvpair", id=f"o-{number}", name=score, value="10000")
+    path = tmp_path / "role.xml"
+    path.write_bytes(write(cib))
+    for name in ("steady.xml", "again.xml", "once-more.xml"):
+        path = simulator.run(path, name=name).cib
+    assert simulator.run(path, name="quiet.xml").summary == set()
+    return path
+
+
+def banned(host):
+    """A change by which an admin sends the role away from a host (crm_resource --ban)."""
+
+    def change(root):
+        top = root.find("configuration/constraints")
+        etree.SubElement(top, "rsc_location", id="ban", rsc="opennebula", node=host, score="-INFINITY")
+
+    return change
+
+
+def promoted(path):
+    """The hosts on which the role's disk is promoted, as a CIB after a transition has it."""
+    states = etree.parse(str(path)).getroot().iterfind("status/node_state")
+    last = {
+        state.get("uname"): [
+            (int(op.get("call-id")), op.get("operation"))
+            for op in state.iterfind(".//lrm_resource[@id='drbd-one']/lrm_rsc_op")
+            if op.get("operation") in ("promote", "demote", "stop")
+        ]
+        for state in states
+    }
+    return {host for host, done in last.items() if done and max(done)[1] == "promote"}
+
+
+def test_a_role_its_file_system_and_its_disk_are_on_the_same_host(role, running):
+    where = running(role)
+    assert {name: where[name] for name in STACK} == {name: {"n1"} for name in STACK}
+    assert where["drbd-one"] == {"n1", "n2"}
+    assert promoted(role) == {"n1"}
+
+
+@pytest.mark.parametrize("change", [standby("n1"), banned("n1")], ids=["drained", "banned"])
+def test_all_of_it_moves_in_order(role, simulator, change):
+    transition = simulator.run(edited(role, change))
+    left = [(name, action) for name, action, host in transition.executed if host == "n1"]
+    down = [
+        ("opennebula-role", "stop"),
+        ("opennebula-address", "stop"),
+        ("one", "stop"),
+        ("drbd-one", "demote"),
+    ]
+    assert sorted(down, key=left.index) == down
+    came = [(name, action) for name, action, host in transition.executed if host == "n2"]
+    up = [
+        ("drbd-one", "promote"),
+        ("one", "start"),
+        ("opennebula-address", "start"),
+        ("opennebula-role", "start"),
+    ]
+    assert sorted(up, key=came.index) == up
+    whole = [(name, action) for name, action, _ in transition.executed]
+    assert whole.index(("drbd-one", "demote")) < whole.index(("drbd-one", "promote"))
+
+
+def test_the_host_of_a_role_is_fenced_before_the_other_side_is_promoted(role, simulator, running):
+    transition = simulator.run(role, "--node-fail", "n1")
+    assert ("Fence", "n1") in transition.summary
+    where = running(transition.cib)
+    assert {name: where[name] for name in STACK} == {name: {"n2"} for name in STACK}
+    assert not simulator.run(edited(transition.cib, standby("n2")), name="gone.xml").about("one") & {
+        ("Move", "one")
+    }

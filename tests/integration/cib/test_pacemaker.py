@@ -171,7 +171,7 @@ def test_a_cluster_that_does_not_answer_is_said(need, tmp_path):
     need("cibadmin")
     with pytest.raises(CannotAsk, match="the cluster on this host does not answer") as caught:
         Pacemaker({"CIB_file": str(tmp_path / "nothing.xml")}).live()
-    assert "name a file" in caught.value.hint
+    assert "a CIB in a file" in caught.value.hint
 
 
 def test_a_missing_tool_names_its_package():

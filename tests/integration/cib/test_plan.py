@@ -11,7 +11,7 @@ import pytest
 from lxml import etree
 
 from backstay.cib.document import parse, write
-from backstay.host.scheduler import simulate
+from backstay.host.scheduler import simulate, status
 from backstay.plan.prediction import UNDESCRIBED
 from backstay.plan.prune import prune
 from backstay.plan.transition import read
@@ -71,6 +71,7 @@ def test_the_same_description_changes_nothing(plan):
             "anyway": [],
             "stranded": [],
             "hand_made": [],
+            "unfenced": [],
             "hurts": False,
         },
     )
@@ -123,6 +124,15 @@ def test_a_pruned_cib_leads_to_the_same_transition(simulator, steady, empty, opt
         source = simulator.run(cib, *options, name="source.xml").cib if options else cib
         whole = parse(source.read_bytes(), "source")
         assert read(simulate(write(prune(whole)))).steps == read(simulate(source.read_bytes())).steps
+
+
+@pytest.mark.parametrize("options", [(), ("--node-fail", "n1")])
+def test_what_runs_where_is_known_without_a_word_about_what_comes(simulator, steady, empty, options):
+    for cib in (steady, empty):
+        source = simulator.run(cib, *options, name="source.xml").cib if options else cib
+        whole, present = read(simulate(source.read_bytes())), read(status(source.read_bytes()))
+        assert (present.running, present.promoted) == (whole.running, whole.promoted)
+        assert present.steps == ()
 
 
 def test_what_others_made_is_shown(plan, simulator, steady):
@@ -211,3 +221,14 @@ def test_a_whole_cib_brings_back_what_backstay_said_of_hosts(simulator, steady, 
     assert (change["kind"], [one["new"] for one in change["details"]]) == ("node", ["4096"])
     after = etree.fromstring(json.loads((tmp_path / "plan").read_text())["after"].encode())
     assert after.find(".//nodes/node[@uname='n2']//nvpair").get("name") == "x"
+
+
+def test_a_new_domain_on_drbd_has_a_place(plan):
+    """Its disk is promoted by a score that its agent has still to give: the plan takes it for given, and says so."""
+    disk = "    drbd: {hosts: [n1, n2], port: 7790, volumes: {0: {disk: /dev/vg/web3, minor: 10}}}\n"
+    added = NEW_DOMAIN.replace("  mail2:\n", f"{disk}  mail2:\n")
+    code, answer = plan(("  mail2:\n", added))
+    assert (code, answer["stranded"], answer["hurts"]) == (0, [], False)
+    assert {("start", "web3"), ("promote", "drbd-web3")} <= steps(answer)
+    said = plan(("  mail2:\n", added), output="text")[1]
+    assert "drbd-web3 is taken for up to date on its hosts: only its agent knows" in said

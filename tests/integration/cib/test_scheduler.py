@@ -180,3 +180,26 @@ def test_more_importance_evicts_nobody_while_there_is_room(simulator, steady):
         root.find(".//nvpair[@id='backstay-meta-priority-mail2']").set("value", "1000")
 
     assert simulator.run(edited(steady, important)).summary == set()
+
+
+def probed(root):
+    """Web2 as nobody has seen it yet: an agent that was just put in another's place, and a refresh."""
+    for resource in root.iterfind(".//lrm_resource[@id='web2']"):
+        resource.getparent().remove(resource)
+
+
+@pytest.mark.parametrize(
+    ("code", "follows"),
+    [
+        (2, set()),
+        (5, set()),
+        (6, {("Stop", "web2")}),
+        (1, {("Recover", "web2")}),
+        (7, {("Start", "web2")}),
+    ],
+)
+def test_a_domain_that_no_host_can_see_is_left_alone_after_2(simulator, steady, code, follows):
+    """What a domain agent answers whose hypervisor is refused (domain_hypervisor), and what other answers would do."""
+    answers = [word for host in ("n1", "n2", "n3") for word in ("-i", f"web2_monitor_0@{host}={code}")]
+    transition = simulator.run(edited(steady, probed), *answers)
+    assert transition.about("web2", "n1", "n2", "n3") == follows

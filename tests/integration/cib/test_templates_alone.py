@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from backstay.cib import schema
 from backstay.cib.alone import add, render_alone
 from backstay.cib.document import write, write_snippet
 from backstay.cib.templates import Templates
-from tests.unit.cib.test_shipped_templates import VARIANTS
+from tests.unit.cib.test_shipped_templates import SHIPPED, VARIANTS
 
 HOSTS = ("n1", "n2", "n3")
 LIVE = """<cib admin_epoch="0" epoch="5" num_updates="7" validate-with="pacemaker-3.7" crm_feature_set="3.16.1"
@@ -108,6 +109,9 @@ def agents(repository, tmp_path_factory):
     asks.write_text(ANSWERS)
     asks.chmod(0o755)
     shutil.copy2("/usr/sbin/crm_resource", tree / "crm_resource")
+    ours = tree / "sbin" / "backstay"
+    ours.write_text(f'#!/bin/sh\nPYTHONPATH={repository}/lib exec {sys.executable} -m backstay "$@"\n')
+    ours.chmod(0o755)
     for name in ("ceph/rbd",):
         source = cache / Path(name).name
         assert source.is_file(), f"{source} is missing here (scripts/setup packages fetches it)"
@@ -175,17 +179,17 @@ def test_the_scheduler_places_what_each_template_brings(need, shipped, live, tmp
         for primitive in clone.iter("primitive"):
             assert len({where for what, where in places if what == primitive.get("id")}) == limit, places
     for primitive in made.iterfind("configuration/resources//primitive"):
-        # Without DRBD's own score nothing is promoted, so a domain on it waits: that is for test_drbd_scores.
-        waits = name == "domain-drbd" and primitive.get("type") == "domain"
+        # Without DRBD's own score nothing is promoted, so what stands on it waits: that is for test_drbd_schedule.
+        waits = (name, primitive.get("type")) in (("domain-drbd", "domain"), ("drbd", "Filesystem"))
         assert waits or primitive.get("id") in {what for what, _ in places}, places
 
 
-# As XML, crmsh replaces a whole set of properties by the one that it loads, the cluster's name included.
+# As XML, crmsh takes away what stands beside some of them: the other properties, levels of other hosts, standby.
 LOADS = [
     (tool, label)
     for tool in ("cibadmin", "cibadmin-create", "crmsh", "pcs")
     for label, (name, _) in VARIANTS.items()
-    if label != name and (tool, name) != ("crmsh", "properties")
+    if label != name and (tool != "crmsh" or not SHIPPED.header(name).crmsh_replaces)
 ]
 
 

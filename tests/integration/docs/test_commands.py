@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every command of the documentation: ours is parsed by the command itself, others by what their tools say of options.
+"""Every command of the documentation: ours is parsed by the command itself (in a sentence too), others by what their tools say of options.
 
-What runs on a cluster is run there by the tests that a page names (`<!-- done by FILE... -->` above a block); here those
-files are looked up, and that they have such a command in them.
+What is carried out is so by the tests that a page names (`<!-- done by FILE... -->` above a block): tests/lint looks them up.
 """
 
 from __future__ import annotations
@@ -48,8 +47,7 @@ PLAIN = frozenset(
     """apt apt-get certtool cp crm drbdadm install ipmitool kill make openssl pcs pidof rm scp ssh touch virsh mkdir
     chmod chown cat gzip ip ping cd test grep ssh-keygen ssh-keyscan""".split()
 )
-BY_THE_FRONT = ["agents", "switch"]  # a shell's work, when Python may be what is broken
-PLAYED = "how-to-migrate.md"  # its scripts are played whole by tests/integration/agents/test_domain_migration_live.py
+PLAYED = "how-to-migrate.md"  # its scripts are played whole by tests/lab/test_domain_migration.py
 FENCE = re.compile(r"^(\s*)```(\w*)\s*$")
 DONE = re.compile(r"<!-- done by ([^>]*?) -->")
 
@@ -82,9 +80,10 @@ def blocks(path: Path) -> list[Block]:
         ):
             if found and _goes_on(found[-1], number, line):
                 last = found.pop()
-                found.append(Block(last.page, last.line, "sh", f"{last.text}\n{line}", ()))
+                found.append(Block(last.page, last.line, "sh", f"{last.text}\n{line}", last.done))
             else:
-                found.append(Block(path.name, number, "sh", line, ()))
+                found.append(Block(path.name, number, "sh", line, done))
+                done = ()
             body = [line]
         else:
             told = DONE.search(line)
@@ -154,13 +153,11 @@ def parsed(words: list[str]) -> click.Context:
 def test_each_command_is_one(block, need):
     for words in commands(block):
         name = Path(words[0]).name
-        if name == "backstay" and words[1:3] != BY_THE_FRONT:
+        if name == "backstay":
             try:
                 parsed(words)
             except click.UsageError as error:
                 pytest.fail(f"{block.page}:{block.line}: {shlex.join(words)}: {error.format_message()}")
-        elif name == "backstay":
-            assert f'"{" ".join(BY_THE_FRONT)}")' in (REPOSITORY / "bin/backstay").read_text(encoding="utf-8")
         elif name not in HELP and block.page == PLAYED:
             continue
         elif name in HELP:
@@ -197,20 +194,34 @@ def told(name: str, need) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    "block", [block for block in BLOCKS if block.done], ids=lambda b: f"{b.page}:{b.line}"
-)
-def test_what_is_said_to_be_done_by_a_test_is(block):
-    """Each test that is named is there, and together they have each kind of command of the block in them."""
-    texts = [(REPOSITORY / name).read_text(encoding="utf-8") for name in block.done]
-    said = "\n".join(texts)
-    for words in commands(block):
-        name = Path(words[0]).name
-        if name in PLAIN or name == "crm_mon":  # by which every test of the lab looks at the cluster
-            continue
-        verb = next((word for word in words[1:] if not word.startswith("-")), "")
-        wanted = verb if name == "backstay" else name
-        assert wanted in said, f"{block.page}:{block.line}: no test named there has {wanted}"
+def mentioned() -> list[tuple[str, list[str]]]:
+    """Each command of ours that stands in a sentence, with its place: there it may lack what it is about."""
+    found = []
+    for page in PAGES:
+        text = re.sub(
+            r"^ *```.*?^ *```",
+            lambda block: "\n" * block[0].count("\n"),
+            page.read_text("utf-8"),
+            flags=re.DOTALL | re.MULTILINE,
+        )
+        for span in re.finditer(r"`(backstay [^`]+)`", text):
+            words = [word for word in shlex.split(span[1]) if "..." not in word]
+            found.append((f"{page.name}:{text.count(chr(10), 0, span.start()) + 1}", words))
+    return found
+
+
+def test_a_command_in_a_sentence_is_one_too(capsys):
+    assert len(mentioned()) > 40
+    for place, words in mentioned():
+        try:
+            parsed(words)
+        except (click.MissingParameter, click.exceptions.Exit):
+            pass  # without what it is about
+        except click.BadOptionUsage as error:
+            assert "requires an argument" in error.format_message(), f"{place}: {shlex.join(words)}"
+        except click.UsageError as error:
+            pytest.fail(f"{place}: {shlex.join(words)}: {error.format_message()}")
+    capsys.readouterr()  # a group alone shows its help
 
 
 def merged(base: dict, more: dict) -> dict:

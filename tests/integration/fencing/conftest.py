@@ -116,15 +116,22 @@ mc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02
 sel_enable 0x20 1000 0x0a
 mc_enable 0x20
 """
-# Called as: hook DIRECTORY get power | set power "0|1". The words for the file are those of our own simulator.
+# Called as: hook DIRECTORY get power | set power "0|1". The words for the files are those of our own simulator. A cycle
+# comes to it as an off and an on; its failure, whatever the reason, becomes completion code 0xff. So OpenIPMI's has no other
+# refusal and is never busy: only a library in C that it loads (loadlib in lan.conf) could do that. What it is told to keep
+# quiet about, the proxy in front of it loses.
 HOOK = """#!/bin/sh
 cd "$1" || exit 1
 case $2-$3 in
 get-power) [ -f faults/fail-get ] && exit 1
     [ "$(cat power)" = on ] && echo power:1 || echo power:0 ;;
-set-power) [ -f faults/fail-set ] && exit 1
-    [ -f faults/ignore-set ] && exit 0
-    [ "$4" = 1 ] && state=on || state=off
+set-power) [ "$4" = 1 ] && state=on || state=off
+    printf '{"event": "chassis-control", "command": "%s"}\\n' "$state" >>events.jsonl
+    [ -f faults/fail-set ] && exit 1
+    [ -f faults/dies ] && { echo dead >faults/dies; exit 0; }
+    [ -f faults/drop-control ] && { : >faults/lose; exit 0; }
+    [ -f faults/lost-answer ] && : >faults/lose
+    [ -f faults/ignore-set ] && { [ "$(cat faults/ignore-set)" != 1 ] || rm faults/ignore-set; exit 0; }
     [ -f faults/delay-$state ] && { (sleep "$(cat faults/delay-$state)"; echo $state >power) >/dev/null 2>&1 & exit 0; }
     echo $state >power ;;
 get-boot) echo boot:default ;;
@@ -168,18 +175,19 @@ def openipmi(directory: Path) -> Iterator[Bmc]:
 
 
 @contextlib.contextmanager
-def pyghmi_server(directory: Path) -> Iterator[Bmc]:
-    """pyghmi's server: a second independent BMC, cipher suite 3 only, no roles."""
+def pyghmi_server(directory: Path, key: str = "") -> Iterator[Bmc]:
+    """pyghmi's server: a second independent BMC, cipher suite 3 only, no roles; behind the same network with faults."""
     directory.mkdir()
     (directory / "power").write_text("on\n")
     port = free_port()
-    argv = [sys.executable, str(Path(__file__).with_name("pyghmi_bmc.py")), str(directory), str(port)]
+    argv = [sys.executable, str(Path(__file__).with_name("pyghmi_bmc.py")), str(directory), str(port), key]
     environment = {**os.environ, "PYTHONPATH": str(Path(backstay.__file__).parent.parent)}
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
     try:
         assert process.stdout.readline() == "listening\n"
-        yield (machine := Bmc(port, directory, process, dict(LOGIN)))
+        with breakable(port, directory / "faults") as reached:
+            yield (machine := Bmc(reached, directory, process, dict(LOGIN)))
         machine.end()
     finally:
         process.kill()

@@ -11,6 +11,7 @@ import base64
 import contextlib
 import http.client
 import json
+import os
 import ssl
 import subprocess
 import sys
@@ -23,7 +24,10 @@ from pathlib import Path
 
 from tests.integration.fencing.certificates import Certificate
 
-USER, PASSWORD = "fencer", "f p\"a's:€"  # blanks, quotes, a colon and more than ASCII are part of it
+USER = "fencer"
+SECOND = "fencer2"  # with the same password
+# Blanks, quotes, a colon and more than Latin-1 are part of it; the bench gives one that fence_redfish can send, too.
+PASSWORD = os.environ.get("BACKSTAY_BENCH_PASSWORD", "f p\"a's:€")
 BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 TOKEN = "t0ken-of-a-session"
 SESSIONS = "/redfish/v1/SessionService/Sessions"
@@ -71,7 +75,7 @@ def emulator(directory: Path, systems: int, certificate: Certificate | None = No
 
     directory.mkdir()
     secret = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
-    (directory / "users").write_text(f"{USER}:{secret}\n")
+    (directory / "users").write_text(f"{USER}:{secret}\n{SECOND}:{secret}\n")
     argv = [sys.executable, "-m", "tests.integration.fencing.sushy_bmc", str(directory), str(systems)]
     argv += [str(certificate.path), str(certificate.key)] if certificate else []
     top = Path(__file__).resolve().parents[3]

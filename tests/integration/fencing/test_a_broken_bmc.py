@@ -12,7 +12,7 @@ import re
 import signal
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -58,45 +58,41 @@ class End:
     slack: float  # seconds that a busy machine is granted: what begins in 0.1 s there needs more
 
 
-GIVEN_UP = [
-    (Case("ignore-set", settings=LONGER), "timed out waiting for n2 to be powered off", 16),
-    (Case("delay-off", "60", settings=LONGER), "timed out waiting for n2 to be powered off", 16),
-    (Case("drop", settings=SHORT), "does not answer on UDP port", 18),
-    (Case("drop-session", settings=SHORT), MUTE, 18),
-    (Case("drop-control", settings=SHORT), "opens a session but leaves the request to power off unanswered", 18),
-    (Case("maxsess", settings=SHORT), "has no session slot free", 18),
-    (Case("busy", settings=SHORT), "IPMI completion code 0xc0: node busy", 18),
-    (Case("fail-get", "ff", settings=SHORT), r"refused to power off \(IPMI completion code 0xff", 18),
+EVERYBODY = tuple(MAKERS)
+# The others' faults lie in their chassis and in the network before them (conftest.py, udp_proxy.py). What OpenIPMI's
+# cannot be: busy. A proxy cannot either, since what a session carries is signed.
+NOT_OPENIPMI = ("ours", "pyghmi")
+SILENT = "does not answer on UDP port"
+LAPSED = "timed out waiting for n2 to be powered off"
+BREAKS = [
+    (Case("ignore-set", settings=LONGER), LAPSED, 16, EVERYBODY),
+    (Case("delay-off", "60", settings=LONGER), LAPSED, 16, EVERYBODY),
+    (Case("drop", settings=SHORT), SILENT, 18, EVERYBODY),
+    (Case("drop-session", settings=SHORT), MUTE, 18, EVERYBODY),
+    (Case("drop-control", settings=SHORT), "a session but leaves the request to power off unanswered", 18, EVERYBODY),
+    (Case("dies", settings=SHORT), "whether n2 is powered off is not known", 18, EVERYBODY),
+    (Case("maxsess", settings=SHORT), "has no session slot free", 18, EVERYBODY),
+    (Case("busy", settings=SHORT), "IPMI completion code 0xc0: node busy", 18, NOT_OPENIPMI),
+    (Case("fail-get", "ff", settings=SHORT), r"refused to power off \(IPMI completion code 0xff", 18, EVERYBODY),
     # On a busy machine our own patience may end before ipmitool's: then the other of the two sentences is true.
-    (Case("latency", "1.2", settings=SHORT), SLOW, 18),
-    (Case("latency", "3", settings=SHORT), SLOW, 18),
-    (Case("SIGSTOP", settings=SHORT), "does not answer on UDP port", 18),
-    (Case("SIGKILL", action="monitor", settings=SHORT), "does not answer on UDP port", 18),
-    (Case("ignore-set", settings=LONGER, maker="openipmi"), "timed out waiting for n2 to be powered off", 16),
-    (Case("delay-off", "60", settings=LONGER, maker="openipmi"), "timed out waiting for n2 to be powered off", 16),
-    (Case("SIGSTOP", settings=SHORT, maker="openipmi"), "does not answer on UDP port", 18),
-    (Case("drop-session", settings=SHORT, maker="openipmi"), MUTE, 18),
-    (Case("maxsess", settings=SHORT, maker="openipmi"), "has no session slot free", 18),
-    (Case("latency", "1.2", settings=SHORT, maker="openipmi"), SLOW, 18),
-    (Case("latency", "3", settings=SHORT, maker="openipmi"), SLOW, 18),
-    (Case("fail-get", "ff", settings=SHORT, maker="openipmi"), r"refused to power off \(IPMI completion code 0xff", 18),
-    (Case("ignore-set", settings=LONGER, maker="pyghmi"), "timed out waiting for n2 to be powered off", 16),
-    (Case("delay-off", "60", settings=LONGER, maker="pyghmi"), "timed out waiting for n2 to be powered off", 16),
-    (Case("drop-session", settings=SHORT, maker="pyghmi"), "gave no complete answer in the time that it has", 18),
-    (Case("drop-control", settings=SHORT, maker="pyghmi"), "leaves the request to power off unanswered", 18),
-    (Case("busy", settings=SHORT, maker="pyghmi"), "IPMI completion code 0xc0: node busy", 18),
-    (Case("fail-get", "ff", settings=SHORT, maker="pyghmi"), r"refused to power off \(IPMI completion code 0xff", 18),
-    (Case("SIGSTOP", settings=SHORT, maker="pyghmi"), "does not answer on UDP port", 18),
+    (Case("latency", "1.2", settings=SHORT), SLOW, 18, EVERYBODY),
+    (Case("latency", "3", settings=SHORT), SLOW, 18, EVERYBODY),
+    (Case("SIGSTOP", settings=SHORT), SILENT, 18, EVERYBODY),
+    (Case("SIGKILL", action="monitor", settings=SHORT), SILENT, 18, EVERYBODY),
 ]  # fmt: skip
+GIVEN_UP = [
+    (replace(case, maker=maker), reason, seconds)
+    for case, reason, seconds, makers in BREAKS
+    for maker in makers
+]
 WAITED_FOR = [
     *(Case("delay-off", "2", maker=maker, settings=PATIENT) for maker in MAKERS),
-    *(Case("busy", "3", maker=maker, settings=PATIENT) for maker in ("ours", "pyghmi")),
+    *(Case("busy", "3", maker=maker, settings=PATIENT) for maker in NOT_OPENIPMI),
+    *(Case("codes", "c3 ce d1 d2", maker=maker, settings=PATIENT) for maker in NOT_OPENIPMI),
+    *(Case("lost-answer", maker=maker, settings=PATIENT) for maker in MAKERS),
+    *(Case("ignore-set", "1", maker=maker, settings=LONGER) for maker in MAKERS),
     *(Case("latency", "0.1", maker=maker, settings=PATIENT) for maker in MAKERS),
-    *(
-        Case("loss", nth, maker=maker, settings=PATIENT)
-        for maker in ("ours", "openipmi")
-        for nth in ("5", "9")
-    ),
+    *(Case("loss", nth, maker=maker, settings=PATIENT) for maker in MAKERS for nth in ("5", "9")),
 ]
 ON_FAILS = [Case("delay-on", "60", "reboot", maker=maker) for maker in MAKERS]
 CASES = [case for case, _, _ in GIVEN_UP] + WAITED_FOR + ON_FAILS
@@ -154,5 +150,4 @@ def test_a_reboot_whose_on_fails_is_done_with_a_warning(ends, case):
     assert end.spoken.code == 0
     assert "off was seen, so the reboot counts as done" in end.spoken.err
     assert end.power == "off"
-    if case.maker == "ours":
-        assert end.commands[:2] == ["off", "on"]
+    assert end.commands[:2] == ["off", "on"]

@@ -33,6 +33,7 @@ class Case:
     settings: Mapping[str, object] = field(default_factory=lambda: SHORT)
 
 
+# That packets are lost is TCP's own business: it shows as slowness, or as a connection that breaks.
 GIVEN_UP = [
     (Case("lies", {"lie": ""}), "timed out waiting for n2 to be powered off: its BMC .* accepted the command"),
     (Case("late", {"delay": "60"}), "timed out waiting for n2 to be powered off"),
@@ -44,6 +45,7 @@ GIVEN_UP = [
     (Case("drips", {"drip": "0.2"}), "gave no complete answer in the time that it has"),
     (Case("drips", {"drip": "0.2"}, "monitor"), "gave no complete answer in the time that it has"),
     (Case("drops", {"drop": ""}), "takes a connection and drops it .the connection was closed"),
+    (Case("dead", {}, "off"), "does not answer on TCP port \\d+ .no connection in time"),
     (Case("refused", {}, "off"), "does not answer on TCP port \\d+ .Connection refused"),
     (Case("mute", {}, "off"), "takes a connection and then does not agree on TLS in time"),
     (Case("mute", {}, "monitor"), "takes a connection and then does not agree on TLS in time"),
@@ -102,6 +104,18 @@ def no_tls(how: str) -> Iterator[SimpleNamespace]:
 
 
 @contextlib.contextmanager
+def dead() -> Iterator[SimpleNamespace]:
+    """A BMC without power: nothing answers, not even a no. The queue of a listener is full, so Linux drops the packets."""
+    with contextlib.ExitStack() as held:
+        listener = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = held.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield SimpleNamespace(port=listener.getsockname()[1], system="/redfish/v1/Systems/1", power="On")
+
+
+@contextlib.contextmanager
 def nobody() -> Iterator[SimpleNamespace]:
     """A port that is closed."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -114,8 +128,8 @@ def ends(fence_redfish, machines, certificate) -> dict[str, SimpleNamespace]:
     """What came of every case, by its name."""
 
     def bmc_of(case: Case):
-        if case.name == "refused":
-            return nobody()
+        if case.name in ("dead", "refused"):
+            return dead() if case.name == "dead" else nobody()
         if case.name in ("mute", "dripping-tls", "plain"):
             return no_tls(case.name)
         return proxied(machines, certificate, **case.faults)

@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,11 @@ class Answer:
 FOREIGN = """#!/bin/sh
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={there} exec /usr/bin/python3 {there}/fence_ipmilan "$@"
 """
+# Says yes to everything, as an agent may whose device nobody here can simulate.
+DUMMY = """#!/bin/sh
+[ "$(grep action=)" = action=metadata ] && echo '<resource-agent name="fence_dummy"><action name="off"/></resource-agent>'
+exit 0
+"""
 
 
 def agent(directory: Path, text: str, there: Path) -> Path:
@@ -54,6 +60,9 @@ def agent(directory: Path, text: str, there: Path) -> Path:
     foreign = directory / "fence_ipmilan"
     foreign.write_text(FOREIGN.format(there=there))
     foreign.chmod(0o755)
+    dummy = directory / "fence_dummy"
+    dummy.write_text(DUMMY)
+    dummy.chmod(0o755)
     return directory
 
 
@@ -104,7 +113,8 @@ def check(tmp_path, need, schemas) -> Check:
     need("ipmitool", "ipmi_sim")
     whole = agent(tmp_path / "agents", DOOR.format(defect=""), schemas)
 
-    def run(devices: dict[str, dict[str, str]], agents: Path = whole, *more: str) -> Answer:
+    def run(devices: dict[str, dict[str, str]] | Path, agents: Path = whole, *more: str) -> Answer:
+        file = devices if isinstance(devices, Path) else cib(tmp_path / "cib.xml", devices)
         argv = [
             sys.executable,
             "-m",
@@ -112,7 +122,7 @@ def check(tmp_path, need, schemas) -> Check:
             "fence",
             "check",
             "--cib",
-            str(cib(tmp_path / "cib.xml", devices)),
+            str(file),
         ]
         argv += ["--agents", str(agents), "--memory", str(tmp_path / "memory"), "--output", "json", *more]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
@@ -146,15 +156,18 @@ def test_each_bmc_has_its_own_cell(check, fence, tmp_path):
                 "suite": reached(sim, cipher="17", cipher_fallback="none"),
                 "settings": reached(ours, password="", password_file="/nonexistent/password"),
                 "other": {"agent": "fence_ipmilan", **reached(sim, lanplus="1")},
+                "dummy": {"agent": "fence_dummy"},
             }
         )
     states = {cell["target"]: cell["state"] for cell in answer.data["cells"]}
     assert states == {
         "good": "ready", "openipmi": "ready", "pyghmi": "ready", "dead": "no answer", "full": "no slot",
         "password": "password", "user": "no account", "role": "role", "suite": "cipher", "settings": "settings",
-        "other": "answers",
+        "other": "ready", "dummy": "untested",
     }  # fmt: skip
     assert (answer.code, answer.data["ready"]) == (1, False)
+    assert "backstay fence drill dummy --untested" in answer.reason("dummy")
+    assert answer.data["rehearsals"].keys() == {f"fence-{host}" for host in states} - {"fence-dummy"}
     assert "cannot be read: No such file" in answer.reason("settings")
     assert "does not answer on UDP port" in answer.reason("dead")
     assert any("so 3 is used" in cell["note"] for cell in answer.data["cells"] if cell["target"] == "pyghmi")
@@ -209,6 +222,48 @@ def test_a_broken_agent_is_found_before_it_is_needed(check, bmc, tmp_path, schem
     assert (answer.code, answer.state("n1")) == (1, "broken agent")
     assert reason in answer.reason("n1")
     assert bmc.commands() == []
+
+
+@pytest.mark.parametrize(
+    ("defect", "options", "reason"),
+    [
+        ("", {}, ""),
+        (("set_power_status(_, options):", "set_power_status(_, options):\n\tmisspelt"), {}, "off ended with exit code 1"),
+        (("import atexit", "import atexit, gone"), {}, "metadata ended with exit code 1 instead of 0: ModuleNotFoundError"),
+        ("", {"method": "cycle"}, "reboot says that it is done while the BMC accepts and does nothing"),
+        ("", {"ipmitool_path": "/nonexistent"}, "fence_ipmilan"),
+    ],
+    ids=["as-it-is", "misspelt-in-off", "missing-import", "cycle", "no-ipmitool"],
+)  # fmt: skip
+def test_an_agent_of_somebody_else_is_rehearsed_as_well(
+    check, bmc, tmp_path, schemas, defect, options, reason
+):
+    there = tmp_path / "theirs"
+    there.mkdir()
+    for name in ("fence_ipmilan", "fencing.py"):
+        text = (schemas / name).read_text()
+        (there / name).write_text(text.replace(*defect) if defect and name == "fence_ipmilan" else text)
+    agents = agent(tmp_path / "broken", DOOR.format(defect=""), there)
+    device = {"agent": "fence_ipmilan", **reached(bmc, lanplus="1", privlvl="operator", **options)}
+    answer = check({"n1": device}, agents)
+    assert answer.state("n1") == ("broken agent" if reason else "ready")
+    assert [cell["good"] for cell in answer.data["cells"]] == [not reason]
+    assert reason in answer.reason("n1")
+    assert bmc.commands() == []
+
+
+@pytest.mark.parametrize(("drilled", "state"), [(60, "ready"), (-86400, "untested")], ids=["after", "before"])
+def test_a_drill_proves_an_agent_that_cannot_be_rehearsed_until_it_changes(check, tmp_path, drilled, state):
+    path = cib(tmp_path / "drilled.xml", {"n1": {"agent": "fence_dummy"}})
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + drilled))
+    record = (
+        f'<nvpair id="r" name="backstay-drilled" value="{at} from n2 by fence-n1: off 2.0 s, back 60.0 s"/>'
+    )
+    attributes = f'<instance_attributes id="a">{record}</instance_attributes>'
+    path.write_text(path.read_text().replace('uname="n1"/>', f'uname="n1">{attributes}</node>'))
+    answer = check(path)
+    assert answer.state("n1") == state
+    assert [cell["good"] for cell in answer.data["cells"]] == [state == "ready"]
 
 
 def spoken(bmc: Proxy, authority, **more: str) -> dict[str, str]:
@@ -294,8 +349,9 @@ def test_a_missing_ipmitool_and_a_missing_agent_are_found(check, bmc, tmp_path):
     assert "No such file" in check({"n1": reached(bmc)}, tmp_path / "empty").reason("n1")
 
 
-def test_a_cib_without_devices_is_a_no(tmp_path):
-    path = cib(tmp_path / "cib.xml", {})
-    argv = [sys.executable, "-m", "backstay", "fence", "check", "--cib", str(path)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, "has no fence device" in done.stderr) == (1, True)
+def test_a_cib_without_devices_is_a_no_that_monitoring_sees(check, tmp_path):
+    metrics = tmp_path / "backstay.prom"
+    answer = check({}, tmp_path / "agents", "--metrics", str(metrics))
+    assert (answer.code, answer.data["ready"], answer.data["cells"]) == (1, False, [])
+    assert [each["text"] for each in answer.data["findings"]] == ["there is no fence device"]
+    assert 'backstay_fence_findings{severity="error"} 1' in metrics.read_text()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A network and a session layer that can be broken, in front of a BMC that knows no such faults of its own.
 
-Faults are files, as our own simulator has them: `loss`, `latency`, `drop-session`, `maxsess`; and `role`, which it has by
-accounts. What is changed is the status of an answer that nothing protects yet (IPMI 2.0, tables 13-10 and 13-12).
+Faults are files, as our own simulator has them: `drop`, `dies`, `loss`, `latency`, `drop-session`, `maxsess`; `role`, which it
+has by accounts; and `lose`, which a BMC without faults sets for the rest of a session that is not to be answered. What is changed is the status of an answer that nothing protects yet (IPMI 2.0, tables 13-10 and 13-12).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from backstay.lab.bmc.faults import Faults
 RMCP_PLUS = (
     6  # the authentication type at byte 4; the payload's type is at byte 5, the payload begins at byte 16
 )
-OPENED, RAKP_2, IN_SESSION = 0x11, 0x13, 0x00
+OPENING, OPENED, RAKP_2, IN_SESSION = 0x10, 0x11, 0x13, 0x00
 NO_RESOURCES, NO_ROLE = 0x01, 0x09
 REFUSAL = 8  # bytes of a payload that says no
 
@@ -78,16 +78,20 @@ class Proxy:
     def _ask(self, packet: bytes, client: tuple[str, int]) -> None:
         self._received += 1
         nth = self._faults.count("loss")
-        if nth and self._received % nth == 0:
+        if self._faults.dead() or (nth and self._received % nth == 0):
             return
         if kind_of(packet) == IN_SESSION and self._faults.has("drop-session"):
             return
+        if kind_of(packet) == OPENING:
+            (self._directory / "lose").unlink(missing_ok=True)
         if client not in self._ways:
             self._ways[client] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self._ways[client].connect(self._bmc)
         self._ways[client].send(packet)
 
     def _answer(self, packet: bytes, client: tuple[str, int]) -> None:
+        if kind_of(packet) == IN_SESSION and (self._directory / "lose").exists():
+            return
         if kind_of(packet) == OPENED and self._faults.has("maxsess"):
             packet = refused(packet, NO_RESOURCES)
         if kind_of(packet) == RAKP_2 and (self._directory / "role").exists():

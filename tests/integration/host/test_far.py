@@ -12,7 +12,7 @@ import pytest
 
 from backstay.errors import CannotAsk
 from backstay.host import far
-from backstay.host.process import ENVIRONMENT, run
+from backstay.host.process import ENVIRONMENT, Completed, run
 from backstay.host.ssh import OPTIONS, Host
 
 HERE = Host("here")
@@ -37,6 +37,27 @@ def test_an_examination_answers_every_question(tmp_path: Path) -> None:
     assert "127.0.0.1" in seen.addresses["localhost"] or "::1" in seen.addresses["localhost"]
     assert seen.addresses[NOBODY] == ()
     assert set(seen.programs) == {"pacemaker", "pacemaker-remote", "corosync", "libvirt", "backstay"}
+
+
+def test_certificates_are_read_as_the_fence_agent_reads_them(tmp_path: Path) -> None:
+    key, made, empty, text, directory = (
+        tmp_path / name for name in ("key", "ca.pem", "empty", "text", "directory")
+    )
+    new = "openssl req -x509 -newkey rsa:2048 -noenc -subj /CN=ca -days 2 -keyout".split()
+    assert run([*new, str(key), "-out", str(made)], timeout=60).ok
+    empty.touch()
+    text.write_text("-----BEGIN CERTIFICATE-----\nno\n")
+    directory.mkdir()
+    wanted = {
+        made: "good",
+        key: "none",
+        empty: "none",
+        text: "none",
+        directory: "",
+        tmp_path / "no": "missing",
+    }
+    seen = far.examine(HERE, [f"certificate:{path}" for path in wanted])
+    assert seen.certificates == {str(path): word for path, word in wanted.items()}
 
 
 @pytest.mark.parametrize("daemon", ["libvirtd", "virtqemud"])
@@ -115,3 +136,27 @@ def test_a_host_that_nobody_answers_for() -> None:
     assert "n9 cannot be reached by ssh" in str(raised.value)
     assert "BatchMode" in raised.value.hint
     assert "BatchMode=yes" in OPTIONS
+
+
+class Busy:
+    """A host whose Corosync is busy so many times, and then says something else."""
+
+    name = "n1"
+
+    def __init__(self, times: int, last: tuple[int, str]) -> None:
+        self.answers = [(1, "Could not reload configuration. Error CS_ERR_TRY_AGAIN")] * times + [last]
+
+    def __call__(self, argv: Sequence[str], **_: object) -> Completed:
+        code, text = self.answers.pop(0)
+        return Completed(argv, code, text, "")
+
+
+def test_corosync_that_is_busy_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backstay.host.clock.pause", lambda seconds: None)
+    host = Busy(3, (0, "Done"))
+    far.reload(host)  # type: ignore[arg-type]
+    assert host.answers == []
+    with pytest.raises(CannotAsk, match="CS_ERR_INVALID_PARAM"):
+        far.reload(Busy(1, (1, "Error CS_ERR_INVALID_PARAM")))  # type: ignore[arg-type]
+    with pytest.raises(CannotAsk, match=r"waited in vain for Corosync on n1 to read .*TRY_AGAIN"):
+        far.reload(Busy(1, (0, "")), within=0.0)  # type: ignore[arg-type]

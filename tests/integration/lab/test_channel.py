@@ -33,6 +33,8 @@ def be_a_port(listener: socket.socket) -> None:
     while True:
         wire, _ = listener.accept()
         wire.setblocking(False)
+        # A serial port holds little: who speaks without listening soon waits for an end that waits for him.
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         threading.Thread(target=attend, args=(wire.detach(),), daemon=True).start()
 
 

@@ -44,7 +44,7 @@ def node(need, tmp_path: Path) -> Iterator[NodeLayout]:
     argv += ["-qmp", f"unix:{made.monitor},server=on,wait=off"]
     for options in qemu.disk_nodes(1, disk):
         argv += ["-blockdev", json.dumps(options)]
-    argv += ["-device", json.dumps(qemu.disk_device(1))]
+    argv += ["-device", json.dumps(qemu.disk_device(1) | {"share-rw": True})]
     with made.console.open("w") as said:
         running = subprocess.Popen(argv, stdout=said, stderr=said)
     try:
@@ -67,10 +67,10 @@ def ask(node: NodeLayout, command: str, **arguments: object):
         return qmp.execute(command, arguments)
 
 
-def read(node: NodeLayout, name: str) -> str:
-    """What the emulator itself says when it reads a disk."""
+def read(node: NodeLayout, name: str, verb: str = "read") -> str:
+    """What the emulator itself says when it reads (or writes) a disk."""
     before = node.console.stat().st_size
-    ask(node, "human-monitor-command", **{"command-line": f'qemu-io {name} "read 0 4k"'})
+    ask(node, "human-monitor-command", **{"command-line": f'qemu-io {name} "{verb} 0 4k"'})
     return node.console.read_text()[before:]
 
 
@@ -82,6 +82,14 @@ def test_a_disk_fails_and_is_mended_while_it_is_in_use(node: NodeLayout) -> None
     for _ in range(2):
         monitor.mend_disk(node)
         assert "read 4096/4096 bytes" in read(node, "disk1")
+
+
+def test_a_disk_that_was_written_to_before_it_failed_is_mended(node: NodeLayout) -> None:
+    assert "wrote 4096/4096 bytes" in read(node, "disk1", "write")
+    monitor.fail_disk(node)
+    assert "Input/output error" in read(node, "disk1", "write")
+    monitor.mend_disk(node)
+    assert "read 4096/4096 bytes" in read(node, "disk1")
 
 
 def test_a_disk_is_plugged_in(node: NodeLayout) -> None:

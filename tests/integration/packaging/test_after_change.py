@@ -17,6 +17,7 @@ from backstay.host.installed import Version
 
 STUB = """#!/bin/sh
 echo "$(basename "$0") $*" >>{said}
+[ "$1" != --journald ] || cat >>{said}
 """
 
 
@@ -112,10 +113,21 @@ def test_a_check_that_cannot_even_begin_is_told_by_the_shell(
         stream.write("\nimport torn\n")
     done, told = said(tree / "bin/backstay", verb, "check", "--publish", "--output", "json")
     assert (done.returncode, "No module named 'torn'" in done.stdout) == (3, True)
-    assert [line.split()[0] for line in told] == ["logger", "attrd_updater"]
-    assert told[0].startswith(f"logger -p daemon.alert -t backstay-{verb} the check itself")
-    assert attribute in told[1]
+    assert (told[0], attribute in told[-1]) == ("logger --journald", True)
+    assert {"PRIORITY=1", f"SYSLOG_IDENTIFIER=backstay-{verb}", "BACKSTAY_ACTION=check"} <= set(told[1:-1])
+    assert any(
+        line.startswith(f"MESSAGE=the check itself (backstay {verb} check) cannot run: ") for line in told
+    )
     assert said(tree / "bin/backstay", verb, "check")[1] == [], "only who was asked to publish does"
+
+
+def test_without_a_journal_the_shell_tells_syslog(tree: Path, said, tmp_path: Path) -> None:
+    with (tree / "lib/backstay/cli/fence.py").open("a") as stream:
+        stream.write("\nimport torn\n")
+    stub = (tmp_path / "tools/logger").read_text()
+    (tmp_path / "tools/logger").write_text(stub + '[ "$1" != --journald ]\n')
+    told = said(tree / "bin/backstay", "fence", "check", "--publish")[1]
+    assert any(line.startswith("logger -p daemon.alert -t backstay-fence the check itself") for line in told)
 
 
 def test_a_fingerprint_is_of_everything_that_an_agent_stands_on(tree: Path, need) -> None:

@@ -40,3 +40,10 @@ def test_every_variable_has_a_default_and_what_touches_a_secret_shows_nothing(re
         for task in text.split("- name: ")[1:]:
             if re.search(r"backstay_bmc_password\b(?!_)|backstay_key\b", task):
                 assert "no_log: true" in task, task
+
+
+def test_the_play_of_the_documentation_is_the_one_that_is_tested(repository):
+    page = (repository / "docs/how-to-use-ansible.md").read_text()
+    play = re.search(r"^```\n(- name: .*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert play
+    assert yaml.safe_load(play[1]) == yaml.safe_load((repository / "ansible/site.yml").read_text())

@@ -15,6 +15,7 @@ CLOUD = "hosts: {alpha: {}, beta: {}}\ndomains: {web1: {}}\n"
 
 LINES = {
     "backstay fence dri": "backstay fence drill",
+    "backstay agents sw": "backstay agents switch",
     "backstay plan --allow-": None,
     "backstay apply --allow-": "backstay apply --allow-stop",
     "backstay plan --output j": "backstay plan --output json",

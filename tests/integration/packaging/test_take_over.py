@@ -98,10 +98,25 @@ LONG = pytest.mark.long
             "misspelt",
             marks=LONG,
         ),
-        ("\nstop = lambda *_: None.code\n", "lib/backstay/agents/domain_stop.py", "domain stop"),
+        pytest.param(
+            "\nstop = lambda *_: None.code\n",
+            "lib/backstay/agents/domain_stop.py",
+            "domain stop",
+            marks=LONG,
+        ),
         ("\nimport nowhere\n", "lib/backstay/cli/agents.py", "the check itself cannot run"),
         pytest.param("\nBROKEN = (\n", "agents/libvirtd", "libvirtd cannot be compiled", marks=LONG),
         ("\nbring = lambda *_: None.power\n", "lib/backstay/fencing/actions.py", "fence_backstay_ipmi"),
+        pytest.param(
+            "\nsubject = lambda letter: letter.nothing\n",
+            "lib/backstay/alerts/telling.py",
+            "has no attribute 'nothing'",
+            marks=LONG,
+        ),
+        pytest.param("\nimport nowhere\n", "libexec/alert", "alert", marks=LONG),
+        pytest.param(
+            "\nhandle = lambda *_: 0\n", "lib/backstay/agents/drbd_fence.py", "drbd-fence ends", marks=LONG
+        ),
     ],
 )
 def test_a_broken_version_is_refused(there: Installation, defect: str, into: str, said: str) -> None:
@@ -145,3 +160,33 @@ def test_a_served_version_that_somebody_changed_is_replaced(there: Installation)
     assert "was changed by somebody" in done.stderr
     assert there.serves() != old
     assert os.access(there.versions / "current/agents/domain", os.X_OK)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [(("--force",), 2, "take-over knows --insist, not --force"), ((), 3, "there is no /")],
+)
+def test_what_cannot_be_taken_over_is_said(
+    repository: Path, tmp_path: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    done = Installation(repository, tmp_path).take_over(*words)
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--help",), 0, "--insist"),
+        (("--force",), 2, "No such option: --force"),
+        ((), 3, "there is no version to switch to"),
+        (("--insist",), 3, "there is no version to switch to"),
+    ],
+)
+def test_the_command_that_switches_says_what_it_is(
+    repository: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    """Where nothing was delivered (no package of Backstay is installed)."""
+    argv = [repository / "bin/backstay", "agents", "switch", *words]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, said in done.stdout + done.stderr) == (code, True), done.stdout + done.stderr

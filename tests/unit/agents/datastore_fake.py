@@ -33,6 +33,7 @@ class FakeHost:
         self.described: Volume | None = None
         self.memory = ""
         self.unwritable = False
+        self.unreadable = ""
         self.did: list[str] = []
 
     def now(self) -> float:
@@ -82,6 +83,9 @@ class FakeHost:
 
     def recall(self) -> str:
         return self.memory
+
+    def hidden(self) -> str:
+        return self.unreadable
 
     def remember(self, text: str) -> None:
         if self.unwritable:

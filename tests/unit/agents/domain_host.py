@@ -12,10 +12,11 @@ from backstay.errors import CannotAsk
 from backstay.host import libvirt
 from backstay.host.clock import Deadline
 from backstay.host.elsewhere import Sighting
-from backstay.host.emulator import GO_ON, KILL, TERMINATE
+from backstay.host.emulator import FROZEN, GO_ON, KILL, TERMINATE
 from backstay.host.libvirt import Answer
 from backstay.host.proc import Process
 from backstay.host.records import Record
+from backstay.host.vcpus import Look
 
 UUID = "11111111-2222-3333-4444-555555555501"
 OTHER = "11111111-2222-3333-4444-555555555502"
@@ -41,14 +42,17 @@ class Guest:
         self.powered_off_at = NEVER
         self.incoming = False
         self.lacks = ""  # init or controller: what a container has no more
-        self.status = "running"
+        self.frozen = False
+        self.status = "running"  # QEMU's run state
+        self.migration = ""  # and that of its migration
+        self.idle = False  # its processors wait for an interrupt
 
     def process(self) -> Process:
         arguments = ("/usr/bin/kvm", "-name", f"guest={self.name}", "-uuid", self.uuid)
         if self.incoming:
             arguments += ("-incoming", "defer")
-        if self.lacks:
-            arguments += ("-lacks", self.lacks)
+        arguments += ("-lacks", self.lacks) if self.lacks else ()
+        arguments += FROZEN if self.frozen else ()
         return Process(self.pid, self.pid * 10, self.state, () if self.ending else arguments)
 
 
@@ -114,6 +118,8 @@ class Host:
             read=self.definition,
             says_running=lambda name, pid: (name, pid) == self.written,
             written=lambda name, pid: self.last_words if (name, pid) == ("web1", 100) else ("", ""),
+            writer=lambda: (0, 0) if self.libvirtd in ("dead", "woken") else (50, 500),
+            watch=self.processors,
             pause=self.pause,
             monotonic=lambda: self.now,
             warn=self.warnings.append,
@@ -122,6 +128,12 @@ class Host:
 
     def birth(self, world: World | None = None, **given: Any) -> Birth:
         return Birth(world or self.world(), Doors(self), **given)
+
+    def processors(self, pid: int) -> Look:
+        """Look at a guest's processors: their work is the clock's while it runs, and they are never caught at it."""
+        guest = self.of(pid)
+        runs = guest is not None and guest.status == "running" and not guest.idle
+        return Look(False, {"CPU 0": f"{self.now if runs else 0.0}"})
 
     # emulators
 
@@ -274,6 +286,9 @@ class Daemon:
         if host.libvirtd == "hung":
             host.now += timeout
             return Answer(libvirt.HUNG, text="no answer")
+        if host.libvirtd == "woken":  # by its socket
+            host.deeds.append("woken")
+            return host.known
         if host.libvirtd == "dead":
             return Answer(libvirt.REFUSED, text="Connection refused")
         return host.known
@@ -343,7 +358,7 @@ class Socket:
         self.guest = host.of(process.pid)
 
     def talk(self, timeout: float) -> Guest:
-        free = self.host.socket_is_free or self.host.libvirtd == "dead"
+        free = self.host.socket_is_free or self.host.libvirtd in ("dead", "woken")
         if not free or self.guest is None:
             self.host.now += timeout
             raise CannotAsk("the socket is not free")
@@ -352,6 +367,11 @@ class Socket:
     def status(self, timeout: float) -> str:
         guest = self.talk(timeout)
         return "shutdown" if guest.powered_off_at <= self.host.now else guest.status
+
+    def run_state(self, timeout: float) -> tuple[str, str]:
+        if not self.host.socket_is_free and self.host.libvirtd not in ("dead", "woken"):
+            raise CannotAsk("the socket is held by somebody else")
+        return self.status(timeout), self.guest.migration if self.guest else ""
 
     def power_down(self, timeout: float) -> None:
         guest = self.talk(timeout)

@@ -61,6 +61,8 @@ class FakeHost:
         self.forbidding = forbidden
         self.memory = memory
         self.did: list[str] = []
+        self.told: list[str] = []
+        self.around = "lock=;"
         self.deaf_systemd = False
         self.deaf_cluster = False
         self.healer_works = False
@@ -122,6 +124,14 @@ class FakeHost:
 
     def publish_note(self, text: str, timeout: float) -> None:
         self.did.append(f"note {text}")
+
+    def surroundings(self) -> str:
+        return self.around
+
+    def publish_surroundings(self, text: str, timeout: float) -> None:
+        if self.deaf_cluster:
+            raise CannotAsk("attrd_updater: Connection refused")
+        self.told.append(text)
 
     def publish_strays(self, text: str, timeout: float) -> None:
         if self.deaf_cluster:

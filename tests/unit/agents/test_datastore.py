@@ -192,6 +192,10 @@ def test_an_alarm_is_raised_at_once_and_again_after_ten_minutes() -> None:
 def test_a_probe_is_stopped_until_it_was_started_and_never_failed() -> None:
     host = FakeHost(None)
     assert probe(context(host, parameters()), host).code == codes.NOT_RUNNING  # type: ignore[arg-type]
+    host.unreadable = "/run/backstay: Permission denied"
+    hidden = probe(context(host, parameters()), host)  # type: ignore[arg-type]
+    assert (hidden.code, "Permission denied" in hidden.reason) == (codes.DEGRADED, True)
+    host.unreadable = ""
     assert host.did == []
     look(host)
     host.time += 600
@@ -256,6 +260,16 @@ def test_stop_touches_nothing_and_never_fails(host: FakeHost) -> None:
     assert act(host, "stop").code == codes.SUCCESS
     assert host.did == ["kill 100"]
     assert probe(context(host, parameters()), host).code == codes.NOT_RUNNING  # type: ignore[arg-type]
+
+
+def test_a_monitor_after_a_stop_is_not_running_and_one_without_a_memory_goes_on(host: FakeHost) -> None:
+    act(host, "start")
+    act(host, "stop")
+    assert look(host).code == codes.NOT_RUNNING
+    act(host, "start")
+    assert look(host).code == codes.SUCCESS
+    host.memory = ""
+    assert look(host).code == codes.SUCCESS
 
 
 def test_the_trouble_that_made_it_fail_stays_published_after_the_stop(host: FakeHost) -> None:

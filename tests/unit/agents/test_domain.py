@@ -17,7 +17,7 @@ from tests.unit.agents.domain_host import OTHER, UUID, Guest, Host, obedient
 
 
 def watching(host: Host, **given: str) -> Outcome:
-    return domain.watch(host.world(**given), host.deadline(27))
+    return domain.watched(host.world(**given), host.deadline(27))[2]
 
 
 def test_the_monitor_of_a_recorded_guest_needs_no_definition_and_no_scan() -> None:
@@ -77,10 +77,9 @@ def test_a_libvirtd_that_has_just_started_is_asked_twice() -> None:
         host.known = known
 
     world.pause = pause
-    assert domain.watch(world, host.deadline(27)).code == codes.SUCCESS
+    assert domain.watched(world, host.deadline(27))[2].code == codes.SUCCESS
 
 
-@pytest.mark.parametrize("libvirtd", ["dead", "hung"])
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -93,9 +92,9 @@ def test_a_libvirtd_that_has_just_started_is_asked_twice() -> None:
     ],
 )
 def test_a_guest_that_libvirt_saw_paused_is_not_well_again_because_libvirt_is_silent(
-    libvirtd: str, words: tuple[str, str], code: int
+    words: tuple[str, str], code: int
 ) -> None:
-    host = Host(obedient(), libvirtd=libvirtd)
+    host = Host(obedient(), libvirtd="hung")
     host.last_words = words
     for _again in range(2):
         said = watching(host)
@@ -163,7 +162,7 @@ def test_a_stopped_emulator_is_degraded_whatever_libvirt_wrote() -> None:
 
 def pausing(host: Host, reason: str, limit: float = 600.0) -> int:
     host.known = Answer(libvirt.KNOWN, state="paused", reason=reason, uuid=UUID, name="web1")
-    return domain.watch(host.world(), host.deadline(27), limit).code
+    return domain.watched(host.world(), host.deadline(27), limit)[2].code
 
 
 def test_what_ages_fails_after_the_limit_and_counts_anew_when_it_changed() -> None:
@@ -211,4 +210,4 @@ def test_without_a_memory_nothing_lasts() -> None:
 
     world.memory = Broken()  # type: ignore[assignment]
     host.known = Answer(libvirt.KNOWN, state="paused", reason="watchdog", uuid=UUID, name="web1")
-    assert domain.watch(world, host.deadline(27), 1.0).code == codes.DEGRADED
+    assert domain.watched(world, host.deadline(27), 1.0)[2].code == codes.DEGRADED

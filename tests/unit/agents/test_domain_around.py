@@ -172,9 +172,9 @@ def test_each_is_started_and_a_trouble_is_only_said() -> None:
             return "active" if kind == "network" else "it hangs"
 
     host = Host()
-    start_needed(host.world(), Resources(), DEFINITION, host.deadline(10))
+    start_needed(host.world(), Resources(), DEFINITION, host.deadline(10), "n2")
     assert asked == [("network", "default"), ("pool", "store")]
     assert host.warnings == ["the pool store could not be started on n2: it hangs"]
     host.warnings.clear()
-    start_needed(host.world(), Resources(), DEFINITION, host.deadline(0))
+    start_needed(host.world(), Resources(), DEFINITION, host.deadline(0), "n2")
     assert host.warnings == ["there was no time to look at network default, pool store on n2"]

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from backstay.agents import domain, domain_container, domain_start
+from backstay.agents import domain, domain_around, domain_container, domain_start
 from backstay.agents.domain_parameters import DomainParameters
 from backstay.host import libvirt
 from backstay.host.libvirt import Answer
@@ -49,16 +51,33 @@ def test_a_monitor_says_what_a_container_lacks(
     """Also when it was known before: its init alone does not show whether its controller lives."""
     whole = Guest()
     host = Pod(whole)
-    assert domain.watch(host.world(), host.deadline(18)).code == codes.SUCCESS
+    assert domain.watched(host.world(), host.deadline(18))[2].code == codes.SUCCESS
     whole.lacks, whole.state, host.libvirtd = lacks, state, libvirtd
-    outcome = domain.watch(host.world(), host.deadline(18))
+    outcome = domain.watched(host.world(), host.deadline(18))[2]
     assert outcome.code == code, outcome.reason
     assert words.replace("its init", "the init") in outcome.reason or not lacks
 
 
+@pytest.mark.parametrize("libvirtd", ["well", "dead", "hung"])
+def test_a_frozen_container_is_degraded_whatever_libvirt_says(libvirtd: str) -> None:
+    guest = Guest()
+    host = Pod(guest)
+    assert domain.watched(host.world(), host.deadline(18))[2].code == codes.SUCCESS
+    guest.frozen, host.libvirtd = True, libvirtd
+    outcome = domain.watched(host.world(), host.deadline(18))[2]
+    assert (outcome.code, "is frozen by its control group" in outcome.reason) == (codes.DEGRADED, True)
+
+
+def test_of_a_frozen_container_libvirts_own_word_says_why() -> None:
+    guest = Guest()
+    host = Pod(guest)
+    guest.frozen, host.known.state, host.known.reason = True, "paused", "user"
+    assert "somebody paused it" in domain.watched(host.world(), host.deadline(18))[2].reason
+
+
 def test_what_is_left_without_an_init_is_not_remembered() -> None:
     host = Pod(left("init"))
-    domain.watch(host.world(), host.deadline(18))
+    domain.watched(host.world(), host.deadline(18))[2]
     assert host.kept == {}
 
 
@@ -104,6 +123,7 @@ def parameters(**given: str) -> DomainParameters:
     [
         ("snapshot", "/srv/saved"),
         ("backingfile", "/srv/base.raw"),
+        ("stateless", "true"),
         ("limit_disk", "1MB/s"),
         ("limit_cpu", "50%"),
         ("limit_memory", "1GiB"),
@@ -114,6 +134,47 @@ def parameters(**given: str) -> DomainParameters:
 def test_what_a_container_cannot_do_is_refused_by_name(name: str, text: str) -> None:
     assert name in parameters(**{name: text}).contradiction()
     assert "containers" in parameters(**{name: text}).contradiction()
+
+
+class LxcDriver:
+    """python3-libvirt with the scheduler of libvirt's LXC driver (lxcDomainSetSchedulerParametersFlags: cpu_shares)."""
+
+    libvirtError = type("libvirtError", (Exception,), {})
+    VIR_DOMAIN_AFFECT_LIVE, VIR_DOMAIN_METADATA_ELEMENT = 1, 2
+
+    def __init__(self) -> None:
+        self.did: list[tuple[object, ...]] = []
+        self.lookupByUUIDString = self.lookupByName = lambda _who: self
+        self.isActive = lambda: True
+        self.XMLDesc = lambda: DEFINITION.format("")
+        self.schedulerParameters = lambda: {"cpu_shares": 1024, "vcpu_period": 100000, "vcpu_quota": -1}
+
+    def registerErrorHandler(self, *_given: object) -> None:
+        pass
+
+    def open(self, uri: str) -> LxcDriver:
+        self.did.append((uri,))
+        return self
+
+    def setSchedulerParametersFlags(self, values: dict[str, int], flags: int) -> None:
+        self.did.append((values, flags))
+
+    def setMetadata(self, _kind: int, element: str | None, *_rest: object) -> None:
+        self.did.append((element,))
+
+
+def test_cpu_shares_of_a_container_are_set_through_libvirts_lxc_driver(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    driver, host = LxcDriver(), Pod(Guest())
+    monkeypatch.setitem(sys.modules, "libvirt", driver)
+    monkeypatch.setattr(libvirt, "ask", lambda question, _timeout: question())
+    context: Any = SimpleNamespace(parameters=parameters(cpu_shares="500"))
+    limits, wanted = domain_around._limits_of(context), domain_around.wanted_of(context)
+    assert domain_around.limit(host.world(), limits, wanted, host.deadline(18)) == ""
+    assert ({"cpu_shares": 500}, driver.VIR_DOMAIN_AFFECT_LIVE) in driver.did
+    assert ("<limits applied='shares=1024'/>",) in driver.did
+    assert {one for one in driver.did if str(one[0]).startswith(("lxc", "qemu"))} == {("lxc:///system",)}
 
 
 def test_what_a_container_can_do_is_not_refused() -> None:

@@ -64,7 +64,7 @@ def test_a_healthy_monitor_touches_no_copy() -> None:
     host.kept["web1"] = Record(UUID, "web1", 100, 1000)
     world = host.world()
     world.copies = lambda: pytest.fail("a healthy monitor has no business with copies")
-    assert domain.watch(world, host.deadline(27)).code == codes.SUCCESS
+    assert domain.watched(world, host.deadline(27))[2].code == codes.SUCCESS
 
 
 def test_a_start_from_the_copy_needs_the_admins_word() -> None:

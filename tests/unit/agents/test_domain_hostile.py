@@ -9,7 +9,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backstay.agents import domain, domain_arrival, domain_features, domain_start, domain_stop, libvirtd
+from backstay.agents import (
+    domain,
+    domain_arrival,
+    domain_features,
+    domain_start,
+    domain_stop,
+    libvirtd,
+)
 from backstay.agents.domain_definition import Definition, parse
 from backstay.errors import BadInput
 from backstay.host import libvirt
@@ -22,7 +29,7 @@ from backstay.ocf.agent import Agent
 from backstay.ocf.context import Call
 from backstay.ocf.outcome import LONGEST, Outcome
 from backstay.ocf.parameters import PREFIX
-from tests.unit.agents.domain_host import OTHER, UUID, XML, Daemon, Guest, Host, Texts
+from tests.unit.agents.domain_host import OTHER, UUID, XML, Daemon, Guest, Host
 from tests.unit.agents.libvirtd_fake import (
     ABSENT,
     CRASHED,
@@ -175,7 +182,7 @@ def test_a_probe_tells_no_lie(machine: Machine, uuid: str) -> None:
 @settings(max_examples=100)
 @given(machines(), st.sampled_from(("", UUID)), st.sampled_from((0.0, 5.0)))
 def test_a_monitor_tells_no_lie(machine: Machine, uuid: str, limit: float) -> None:
-    outcome = domain.watch(machine.world(uuid=uuid), machine.deadline(20), limit)
+    outcome = domain.watched(machine.world(uuid=uuid), machine.deadline(20), limit)[2]
     defined(outcome)
     assert outcome.code in (codes.SUCCESS, codes.NOT_RUNNING, codes.GENERIC, codes.DEGRADED)
     if outcome.code == codes.NOT_RUNNING:
@@ -283,26 +290,6 @@ def test_a_truncated_definition_is_refused(length: int) -> None:
 # ---- parameters
 
 
-class Idle:
-    """In the place of the runtime's alarm."""
-
-    def __init__(self, *_given: object) -> None:
-        pass
-
-    def disarm(self) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def quiet() -> Any:
-    """The runtime without alarms, log and memory on the disk."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runtime, "Backstop", Idle)
-        patch.setattr(runtime, "State", lambda: Texts({}))
-        patch.setattr("backstay.host.syslog.send", lambda *_line, **_fields: None)
-        yield patch
-
-
 VALUES = st.one_of(
     st.text(st.characters(blacklist_characters="\0"), max_size=40),
     st.sampled_from(
@@ -315,20 +302,6 @@ VALUES = st.one_of(
 def environment(agent: Agent) -> st.SearchStrategy[dict[str, str]]:
     names = [declaration.name for declaration in agent.parameters.declared()]
     return st.dictionaries(st.sampled_from(names).map(lambda name: PREFIX + name), VALUES, max_size=6)
-
-
-@pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize("agent", [domain.AGENT, libvirtd.AGENT], ids=lambda agent: agent.name)
-@settings(max_examples=150)
-@given(data=st.data())
-def test_any_parameters_are_valid_or_named(agent: Agent, data: Any) -> None:
-    environ = data.draw(environment(agent))
-    outcome = runtime.run(agent, Call(agent.name, "validate-all", environ))
-    defined(outcome)
-    assert outcome.code in (codes.SUCCESS, codes.NOT_CONFIGURED), outcome
-    if outcome.code == codes.NOT_CONFIGURED:
-        assert outcome.reason.startswith("parameter ") or "config" in outcome.reason
-    agent.parameters.read(environ, lenient=True)
 
 
 pings = st.one_of(

@@ -99,7 +99,7 @@ class Crossing:
     def offer(self, *_asked: object) -> Offer:
         return self.offered
 
-    storage = offer
+    storage = around = offer
 
 
 @settings(max_examples=100)
@@ -116,7 +116,7 @@ def test_a_departure_is_said_only_of_a_guest_that_is_not_here(
     began = machine.now
     way = Way("qemu+tls://n3/system", ("LIVE", "POSTCOPY") if postcopy else ("LIVE",), downtime=50)
     outcome = domain_migration.migrate_to(
-        machine.world(), crossing, crossing, machine.deadline(BUDGET), "n3", way
+        machine.world(), crossing, crossing, machine.deadline(BUDGET), "n3", way, lambda: None
     )
     defined(outcome)
     assert outcome.code in (codes.SUCCESS, codes.GENERIC)

@@ -182,29 +182,11 @@ def test_each_script_has_its_time_or_its_share() -> None:
     assert [timeout for _script, timeout in runner.asked] == [4.0, 8.0]
 
 
-def test_while_libvirtd_is_away_the_emulator_itself_is_asked() -> None:
-    host = Host(obedient(), libvirtd="dead")
-    refused = tools(level=10, inside=Inside(libvirt.REFUSED, text="nobody listens"))
-    assert look(refused, host=host).code == codes.SUCCESS
-    host.guests[0].powered_off_at = 0.0
-    said = look(refused, host=host)
-    assert said.code == codes.DEGRADED
-    assert "powered off, and libvirtd does not run" in said.reason
-
-
-@pytest.mark.parametrize("status", ["paused", "prelaunch", "suspended", "io-error"])
-def test_a_guest_that_does_not_run_is_not_called_well_while_libvirtd_is_away(status: str) -> None:
-    host = Host(obedient(), libvirtd="dead")
-    host.guests[0].status = status
-    said = look(tools(level=10, inside=Inside(libvirt.REFUSED, text="nobody listens")), host=host)
-    assert said.code == codes.DEGRADED
-    assert "and libvirtd does not run" in said.reason
-
-
 class Short:
     """The short way of a monitor, not taken."""
 
     says_running = staticmethod(lambda _name, _pid: True)
+    answered = staticmethod(lambda: None)
 
     def take(self) -> None:
         """Nothing was left."""

@@ -9,6 +9,7 @@ import pytest
 
 from backstay.agents.domain_migration_way import ALWAYS, contradiction, options, way
 from backstay.agents.domain_parameters import DomainParameters
+from backstay.ocf.parameters import BadParameter
 
 
 def given(**values: Any) -> DomainParameters:
@@ -40,6 +41,17 @@ def given(**values: Any) -> DomainParameters:
 )
 def test_libvirt_there(values: dict[str, Any], remote: str) -> None:
     assert way(given(**values), "n3.example.org").remote == remote
+
+
+@pytest.mark.parametrize(
+    ("transport", "complaint"), [("libssh", ""), ("libssh2", ""), ("unix", "must be"), ("ssh2", "must be")]
+)
+def test_a_transport_that_leads_to_another_host(transport: str, complaint: str) -> None:
+    """libvirt: "using unix socket and remote server 'n3' is not supported"; libssh and libssh2 are its own ssh."""
+    environ = {"OCF_RESKEY_config": "/srv/web1.xml", "OCF_RESKEY_migration_transport": transport}
+    found = DomainParameters.read(environ, lenient=True).wrong.get("migration_transport", "")
+    assert complaint in found
+    assert bool(complaint) == bool(found)
 
 
 @pytest.mark.parametrize(
@@ -149,10 +161,47 @@ def test_migrate_options() -> None:
     assert settings == {"bandwidth": 100, "migrate_uri": "tcp://n3"}
 
 
-@pytest.mark.parametrize("text", ["--persistent", "unsafe", "--bandwidth", "--bandwidth=much"])
-def test_migrate_options_that_mean_nothing_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="must"):
-        options(text)
+def test_what_says_which_storage_is_copied_is_not_left_out() -> None:
+    """Without it libvirt refuses, or with --unsafe the guest goes on with the older disk that lies at the target."""
+    words = "--copy-storage-inc --migrate-disks vda,vdb"
+    environ = {"OCF_RESKEY_config": "/x.xml", "OCF_RESKEY_migrate_options": words}
+    chosen = way(DomainParameters.read(environ, lenient=False), "n3")
+    assert "NON_SHARED_INC" in chosen.flags
+    assert chosen.settings == {"migrate_disks": ["vda", "vdb"]}
+
+
+@pytest.mark.parametrize("kept", ["", "--unsafe", "--bandwidth=6 --unsafe"])
+@pytest.mark.parametrize(
+    "strange",
+    ["unsafe", "--bandwidth", "--bandwidth=much", "--timeout=60", "--timeout 60", "--unsafe=no"],
+)
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_of_migrate_options_only_what_is_not_understood_is_left_out_and_it_is_named(
+    kept: str, strange: str, comes_first: bool
+) -> None:
+    """--unsafe must not be lost for a word beside it: the guest could not migrate any more."""
+    words = f"{strange} {kept}" if comes_first else f"{kept} {strange}"
+    environ = {"OCF_RESKEY_config": "/x.xml", "OCF_RESKEY_migrate_options": words}
+    parameters = DomainParameters.read(environ, lenient=True)
+    assert way(parameters, "n3").flags == way(DomainParameters(migrate_options=kept), "n3").flags
+    assert way(parameters, "n3").settings == way(DomainParameters(migrate_options=kept), "n3").settings
+    named = strange.replace(" ", "=") if strange.startswith("--timeout") else strange.split()[-1]
+    assert f"without {named}" in parameters.warnings[0]
+    assert parameters.warnings[0].endswith(f"{kept!r} is used" if kept else "the default is used")
+    with pytest.raises(BadParameter, match="migrate_options must be made of"):
+        DomainParameters.read(environ, lenient=False)
+
+
+def test_options_of_virsh_that_change_nothing_here_are_taken_silently() -> None:
+    words = "--verbose --live --p2p"
+    environ = {"OCF_RESKEY_config": "/x.xml", "OCF_RESKEY_migrate_options": words}
+    assert (
+        way(DomainParameters.read(environ, lenient=False), "n3").flags == way(DomainParameters(), "n3").flags
+    )
+
+
+def test_a_value_may_have_an_equals_sign() -> None:
+    assert options("--migrateuri=rdma://n3?a=b")[1] == {"migrate_uri": "rdma://n3?a=b"}
 
 
 @pytest.mark.parametrize(

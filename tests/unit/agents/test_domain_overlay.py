@@ -46,6 +46,19 @@ def test_the_layer_lies_beside_the_config(config: str, layer: str) -> None:
     assert layer_of(config) == layer
 
 
+@pytest.mark.parametrize(
+    ("disks", "layer"),
+    [
+        (("/srv/web1.qcow2",), "/srv/web1.qcow2"),
+        (("/srv/web1.example.org.qcow2", "/srv/web1.qcow2"), "/srv/web1.example.org.qcow2"),
+        (("/srv/other.qcow2",), "/srv/web1.example.org.qcow2"),
+    ],
+)
+def test_the_layer_that_virtual_domain_made_is_taken_over(disks: tuple[str, ...], layer: str) -> None:
+    """ocf:heartbeat:VirtualDomain 4.12: ${OCF_RESKEY_config%%.*}.qcow2."""
+    assert layer_of("/srv/web1.example.org.xml", disks) == layer
+
+
 class Images:
     def __init__(self, **there: Image) -> None:
         self.there = {BASE: there.get("base"), LAYER: there.get("layer")}
@@ -71,6 +84,14 @@ def test_the_format_of_the_backing_file_is_said_to_qemu() -> None:
     host, images = Host(xml=XML.encode()), Images(base=ALONE, layer=OURS)
     assert starting(host, images).code == codes.SUCCESS
     assert images.made == [(LAYER, BASE, "raw")]
+
+
+def test_a_start_takes_over_the_layer_that_virtual_domain_made() -> None:
+    host, images = Host(xml=XML.encode()), Images(base=ALONE, layer=OURS)
+    world = host.world(config="/srv/web1.example.org.xml")
+    birth = host.birth(world, overlay=Overlay(world, images, BASE, stateless=False))
+    assert domain_start.start(world, host.deadline(80), birth).code == codes.SUCCESS
+    assert images.made == []
 
 
 @pytest.mark.parametrize("broken", ["", "qemu-img cannot be run"])

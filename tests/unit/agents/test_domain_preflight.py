@@ -132,6 +132,8 @@ def test_what_is_fine_is_not_mentioned() -> None:
         Fact(asked.DEVICE, "br0", asked.PRESENT),
         Fact(asked.POOL, "images", asked.PRESENT),
         Fact(asked.DISK, "/x", asked.PRESENT),
+        Fact(asked.MOUNT, "/srv/vm/web1.raw", asked.FITS),
+        Fact(asked.LOCK, "lockd", asked.FITS),
     ]
     assert judge(Needs(), [Offer(facts=tuple(facts))], "n3") == ("", ())
 
@@ -139,7 +141,9 @@ def test_what_is_fine_is_not_mentioned() -> None:
 @pytest.mark.parametrize("pair", FACTS, ids=lambda pair: " ".join(pair))
 def test_only_what_is_certain_refuses(pair: tuple[str, str]) -> None:
     kind, word = pair
-    refusal, warnings = judge(Needs(checked=True), [Offer(facts=(Fact(kind, "it", word, "said"),))], "n3")
+    refusal, warnings = judge(
+        Needs(checked=True, insists=True), [Offer(facts=(Fact(kind, "it", word, "said"),))], "n3"
+    )
     said = refusal or "".join(warnings)
     assert "n3" in said
     assert bool(refusal) == (word != asked.UNKNOWN)
@@ -148,10 +152,11 @@ def test_only_what_is_certain_refuses(pair: tuple[str, str]) -> None:
 
 def test_every_word_of_every_kind_is_decided() -> None:
     switched_off = {(asked.NETWORK, asked.INACTIVE), (asked.POOL, asked.INACTIVE)}
-    missing = {(kind, asked.ABSENT) for kind in (asked.NETWORK, asked.DEVICE, asked.POOL)}
-    misfits = {(kind, asked.MISFIT) for kind in (asked.EMULATOR, asked.DEFINITION, asked.CPU)}
+    missing = {(kind, asked.ABSENT) for kind in (asked.NETWORK, asked.DEVICE, asked.POOL, asked.MOUNT)}
+    misfits = {(kind, asked.MISFIT) for kind in (asked.EMULATOR, asked.DEFINITION, asked.CPU, asked.LOCK)}
     kinds = (
         asked.EMULATOR, asked.DEFINITION, asked.CPU, asked.NETWORK, asked.DEVICE, asked.POOL, asked.DISK,
+        asked.MOUNT, asked.LOCK,
     )  # fmt: skip
     assert set(FACTS) == switched_off | missing | misfits | {(kind, asked.UNKNOWN) for kind in kinds}
 
@@ -161,6 +166,15 @@ def test_a_cpu_that_libvirt_will_not_insist_on_is_a_warning() -> None:
     refusal, warnings = judge(Needs(checked=False), [offer], "n3")
     assert refusal == ""
     assert "avx2" in warnings[0]
+
+
+def test_a_lock_that_nobody_insists_on_is_a_warning() -> None:
+    """Refused, it would be stopped here and started there without a lock all the same."""
+    offer = Offer(facts=(Fact(asked.LOCK, "lockd", asked.MISFIT, "here lockd, there none"),))
+    refusal, warnings = judge(Needs(insists=False), [offer], "n3")
+    assert refusal == ""
+    assert "here lockd, there none" in warnings[0]
+    assert "set lock_manager in qemu.conf of n3" in judge(Needs(insists=True), [offer], "n3")[0]
 
 
 def test_two_hosts_with_one_uuid_are_one_host_for_libvirt() -> None:

@@ -301,7 +301,12 @@ def test_snapshot_beside_what_contradicts_it_is_a_complaint(other: str) -> None:
     }  # fmt: skip
     given = DomainParameters.read(environ, lenient=False)
     assert other in given.contradiction()
-    assert not DomainParameters(config="/srv/web1.xml", **{other: True}).contradiction()
+    assert not DomainParameters(config="/srv/web1.xml", backingfile="/b", **{other: True}).contradiction()
+
+
+def test_stateless_without_a_backingfile_is_a_complaint() -> None:
+    """It would keep what the guest writes; ocf:heartbeat:VirtualDomain refuses it too."""
+    assert "stateless" in DomainParameters(config="/srv/web1.xml", stateless=True).contradiction()
 
 
 def test_a_domain_without_a_uuid_has_no_place_for_its_memory() -> None:

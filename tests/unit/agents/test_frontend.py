@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from backstay.agents import frontend, frontend_lease
@@ -201,13 +203,43 @@ def test_the_generic_profile_is_its_parameters(host: FakeHost) -> None:
         ("[[probes]]\nhttp = 'http://x/'\nwithin = 'soon'", "must be a time"),
         ("[[probes]]\nhttp = 'http://x/'\nrequired = 'no'", "true or false"),
         ("[[probes]]\nhttp = 'http://x/'\nstatus = '200'", "list of numbers"),
+        ("[[probes]]\nhttp = 'http://x/'\nstatus = [true]", "list of numbers from 100 to 599"),
+        ("[[probes]]\nhttp = 'http://x/'\nstatus = [2000]", "list of numbers from 100 to 599"),
+        ("[[probes]]\nhttp = 'http:///x'", "names no host"),
+        ("[[probes]]\ntcp = ':80'", "host:port"),
+        ("[[probes]]\ntcp = 'x:80'\nstatus = [200]", "status of probe 1 means nothing with tcp"),
+        ("[[probes]]\nhttp = 'http://x'\nmethod = 'a'", "method of probe 1 means nothing with http"),
+        ("[[probes]]\nhttp = 'http://x'\ntext = 3", "text of probe 1 must be a text"),
+        ("[[probes]]\ntcp = 'x:80'\nwithin = '1s'\nslow = '1s'", "slow of probe 1 must be less than within"),
+        (
+            "[[probes]]\nname = 'a'\ntcp = 'x:1'\n[[probes]]\nname = 'a'\ntcp = 'x:2'",
+            "the probe a stands there twice",
+        ),
+        ("units = ['a', 'a']", "in the profile mine, the unit a stands there twice"),
+        ("units = ['a b']", "'a b' among units is no name of a systemd unit"),
+        ("units = ['/lib/x.service']", "is no name of a systemd unit"),
+        ("[take]\nwithin = '3s'", "[take] has no commands"),
+        (
+            "[take]\ncommands = [['/x']]\ncodes = ['0']",
+            "codes of take must be a list of numbers from 0 to 255",
+        ),
+        ("[recover]\ncommands = [['/x', '{hots}']]", "{hots} in a command of recover stands for nothing"),
+        (
+            "[give_back]\ncommands = [['/x', '{fenced}']]",
+            "{fenced} in a command of give_back stands for nothing",
+        ),
+        (
+            "[take]\ncommands = [['/x', '{host}']]",
+            "{host} in a command of take stands for nothing; there is no such",
+        ),
+        ("unit = ['a']", "in the profile mine, it has no key 'unit'"),
         ("[take]\ncommands = [['true']]", "absolute path"),
         ("[take]\ncommand = []", "take has no key 'command'"),
         ("units = [", "is not TOML"),
     ],
 )
 def test_a_wrong_profile_is_one_sentence(text: str, complaint: str) -> None:
-    with pytest.raises(BadInput, match=complaint.replace("[", r"\[")):
+    with pytest.raises(BadInput, match=re.escape(complaint)):
         parse("mine", text)
 
 

@@ -126,6 +126,25 @@ def test_a_database_over_the_network_has_to_greet() -> None:
         made.check(Store(files=files, silent="refused"), Deadline(10), lambda _: None)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("units", "asked"),
+    [("mariadb opennebula", False), ("mysql opennebula", False), ("opennebula", True), ("", True)],
+)
+def test_a_database_that_is_a_unit_of_the_role_is_not_there_before_it(
+    host: FakeHost, units: str, asked: bool
+) -> None:
+    host.files = {**WHOLE}
+    host.configuration = lambda path: CONFIGURED.get(path, "")  # type: ignore[method-assign]
+    host.silent = {"database": "refused"}
+    done = act(host, "start", profile="opennebula", units=units)
+    assert ("cannot be reached" in done.reason) == asked, done.reason
+    if not asked:
+        assert done.code == codes.SUCCESS
+        began = [deed for deed in host.did if deed.startswith("start")]
+        assert began[-1] == "start opennebula.service"
+        assert began[0] == f"start {units.split()[0]}.service"
+
+
 def test_units_that_a_host_lacks_are_left_out(host: FakeHost) -> None:
     host.files = {**WHOLE}
     everything = make(lambda _: "")

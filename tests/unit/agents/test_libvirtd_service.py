@@ -8,10 +8,12 @@ import pytest
 from backstay.agents import libvirtd_heal, libvirtd_service
 from backstay.agents.libvirtd_heal import heal
 from backstay.agents.libvirtd_service import bring_down, bring_up, equipped
+from backstay.host import cores
+from backstay.host import daemon as process
 from backstay.host.clock import Deadline
 from backstay.host.jobs import Job
 from backstay.host.libvirt_ping import Ping
-from backstay.host.libvirtd import HEALER
+from backstay.host.libvirtd import HEALER, Host
 from backstay.host.systemd import Unit
 from backstay.ocf.outcome import Outcome
 from tests.unit.agents.libvirtd_fake import (
@@ -243,6 +245,23 @@ def test_heal_does_not_restart_during_a_migration_that_advances() -> None:
     host = FakeHost(DRIVERLESS, daemons=STILL, jobs=jobs)
     assert not work(host)[0]
     assert host.did == []
+
+
+def test_a_migration_is_given_time_to_show_that_it_advances(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two looks at the same moment would see none of it, and the restart would end it."""
+    host = FakeHost(DRIVERLESS, daemons=STILL)
+    monkeypatch.setattr(host, "jobs", lambda: [Job("web1", "migration out", int(100 * host.now()))])
+    assert not work(host)[0]
+    assert host.did == []
+
+
+def test_what_is_aborted_may_leave_a_core_of_limited_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[list[int], int | None]] = []
+    monkeypatch.setattr(cores, "allowance", lambda _state, _now: 4096)
+    monkeypatch.setattr(process, "signal", lambda _daemon, numbers, core: sent.append((numbers, core)))
+    Host().signal(STILL[0], ("ABRT", "CONT"))
+    Host().signal(STILL[0], ("KILL",))
+    assert sent == [([6, 18], 4096), ([9], None)]
 
 
 def test_heal_uses_the_name_of_the_daemon() -> None:

@@ -106,3 +106,14 @@ def test_an_old_schema_is_refused(shipped, live):
 def test_a_template_that_nobody_knows_is_named_with_the_nearest(shipped):
     with pytest.raises(BadInput, match=r"no template `domian` \(did you mean domain\?\)"):
         render_alone(shipped, "domian", {})
+
+
+def test_a_disk_of_three_hosts_is_that_of_a_guest_that_does_not_move_alive(shipped):
+    """DRBD has two promoted sides only where there are two; a description is refused for the same (parse_drbd.py)."""
+    head = shipped.header("domain-drbd")
+    given = {**{v.name: v.example for v in head.takes if v.required}, "drbd_hosts": "n1,n2,n3"}
+    with pytest.raises(BadInput, match=r"found 3 drbd_hosts .* expected two, or live_migration=no"):
+        render_alone(shipped, "domain-drbd", given)
+    cib = render_alone(shipped, "domain-drbd", {**given, "live_migration": "no"})
+    assert cib.find(".//nvpair[@name='promoted-max']").get("value") == "1"
+    assert cib.find(".//nvpair[@name='clone-max']").get("value") == "3"

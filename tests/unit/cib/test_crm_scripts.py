@@ -14,8 +14,6 @@ from backstay.errors import BadInput
 from tests.unit.cib.test_shipped_templates import NAMES, SHIPPED
 
 SCRIPTS = scripts(SHIPPED)
-# What crmsh has no way to say, or says only for all hosts at once.
-WITHOUT = {"apart", "fencing-levels", "host", "together"}
 
 
 @pytest.mark.parametrize("path", SCRIPTS)
@@ -23,10 +21,8 @@ def test_the_scripts_are_those_of_the_templates(golden, path):
     golden(f"crm-scripts/{path}", SCRIPTS[path])
 
 
-def test_every_template_but_a_few_is_a_script(repository):
-    assert {path.split("/")[0] for path in SCRIPTS} == {
-        f"backstay-{name}" for name in NAMES if name not in WITHOUT
-    }
+def test_every_template_is_a_script(repository):
+    assert {path.split("/")[0] for path in SCRIPTS} == {f"backstay-{name}" for name in NAMES}
     assert {path.name for path in (repository / "crm-scripts").iterdir()} == {
         path.split("/")[0] for path in SCRIPTS
     }
@@ -122,3 +118,59 @@ def test_what_has_no_words_is_said():
                 "</configuration>"
             )
         )
+
+
+CALLED = (
+    "  name: {about: N., is: name, at: x.name, example: a}\n  %s: {about: M., is: %s, at: x.m, default: ''%s}"
+)
+
+
+@pytest.fixture
+def called(tmp_path):
+    """A function that makes the script of a template whose script calls a command."""
+
+    def make(kind, more=""):
+        takes = CALLED % ("more", kind, more)
+        text = f"<!-- template\nsummary: A.\nscripts: call\ntakes:\n{takes}\n-->\n<configuration/>"
+        (tmp_path / "own.xml").write_text(text)
+        return yaml.safe_load(script(Templates([tmp_path]), "own"))
+
+    return make
+
+
+def test_a_script_that_calls_takes_only_what_crmsh_checks(called):
+    with pytest.raises(BadInput, match="crmsh does not check more"):
+        called("text")
+    assert called("text", ", scripts: no")["actions"][0]["call"].count("{{more}}") == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "line", "asked"),
+    [
+        ("word", "", "more={{more}}", "resource"),
+        ("size", "", "{{#more}}more={{more}} MiB{{/more}}", "integer"),
+        ("word", ", many: yes, most: 2", "more={{more}}{{#more_2}},{{more_2}}{{/more_2}}", "resource"),
+    ],
+)
+def test_values_of_a_script_that_calls_stand_in_a_here_document(called, kind, more, line, asked):
+    made = called(kind, more)
+    (action,) = made["actions"]
+    before, values, after = action["call"].partition("<<'VALUES-OF-THE-TEMPLATE'\n")
+    assert "{{" not in before
+    assert values
+    assert after.split("\nVALUES-OF-THE-TEMPLATE\n")[0].splitlines() == ["name={{name}}", line]
+    assert {one["type"] for one in made["parameters"]} == {"resource", asked}
+    assert action["nodes"] == "local"
+
+
+def test_part_of_a_list_is_gone_through(own):
+    body = (
+        '<constraints>{% for one in x.needs[1:] %}<rsc_order id="o{{ loop.index }}" first="{{ one }}" then="{{ x.needs[0] }}"/>'
+        "{% endfor %}</constraints>"
+    )
+    made = own(body, NAME + "  needs: {about: N., is: name, many: yes, least: 2, at: x.needs, scripts: 3}")
+    assert made["actions"][0]["cib"] == (
+        "{{#needs_2}}\norder o1 Mandatory: {{needs_2}} {{needs}}\n{{/needs_2}}\n"
+        "{{#needs_3}}\norder o2 Mandatory: {{needs_3}} {{needs}}\n{{/needs_3}}\n"
+    )
+    assert [one["required"] for one in made["parameters"]] == [True, True, True, False]

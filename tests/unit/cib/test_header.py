@@ -19,6 +19,7 @@ takes:
   how: {about: How., is: choice, of: [quickly, slowly], at: thing.how, default: quickly}
   live: {about: Alive., is: boolean, at: thing.live, default: yes}
   hosts: {about: Where., is: host, many: true, most: 2, at: "hosts[name]", default: ""}
+  disks: {about: Copies., is: host, many: true, most: 3, two_with: live, at: disks, default: ""}
   file: {about: A file., is: path, at: thing.file, default: ""}
   program: {about: A program., is: path, at: thing.program, default: ""}
 one_of: [[file, program]]
@@ -46,11 +47,21 @@ def test_the_context_has_each_value_at_its_place(head):
     assert [host.name for host in context["hosts"]] == ["n1", "n2"]
 
 
+@pytest.mark.parametrize("given", [{"disks": "n1,n2"}, {"disks": "n1,n2,n3", "live": "no"}, {}])
+def test_what_goes_with_two_alone_goes_with_two(head, given):
+    assert head.values({**GOOD, **given})["disks"] == tuple(
+        given.get("disks", "").split(",") if given else ()
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"nmae": "x"}, "the template thing takes no value `nmae` (did you mean `name`?)"),
-        ({"zzzzz": "x"}, "takes no value `zzzzz` (it takes name, port, how, live, hosts, file, program)"),
+        (
+            {"zzzzz": "x"},
+            "takes no value `zzzzz` (it takes name, port, how, live, hosts, disks, file, program)",
+        ),
         ({"name": ""}, "the template thing needs `name` (Its name.)"),
         ({"name": "1 x"}, "found `1 x` for `name` of the template thing, expected a name of letters"),
         ({"port": "11"}, "expected a whole number from 1 to 10"),
@@ -58,6 +69,7 @@ def test_the_context_has_each_value_at_its_place(head):
         ({"live": "maybe"}, "found `maybe` for `live` of the template thing, expected yes or no"),
         ({"hosts": "n1,n2,n3"}, "several with commas between them, at most 2"),
         ({"hosts": "n1,n1"}, "for `hosts`"),
+        ({"disks": "n1,n2,n3"}, "found 3 disks for the template thing, expected two, or live=no"),
         ({"hosts": "n1,,n2"}, "for `hosts`"),
         ({"file": "x"}, "expected an absolute path"),
         ({"file": "/a\nb"}, "found `/a\\nb` for `file`"),
@@ -71,6 +83,13 @@ def test_what_does_not_fit_is_said_in_one_sentence(head, change, said):
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "backstay render --describe thing" in caught.value.hint
+
+
+def test_a_secret_is_not_taken_and_not_shown(head):
+    with pytest.raises(BadInput) as caught:
+        head.values({**GOOD, "file": "/f?token=hunter2"})
+    assert "found a secret (`token=...`) for `file` of the template thing" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_everything_that_is_wrong_is_said_at_once(head):

@@ -165,6 +165,22 @@ def test_libvirtd_never_fences_and_restarts_alone(example, shipped):
     assert cib.find(".//clone/meta_attributes/nvpair[@name='interleave']").get("value") == "true"
 
 
+@pytest.mark.parametrize(
+    ("unhealable", "fails"), [("leave", "restart"), ("fence", "fence"), ("degrade", "restart")]
+)
+def test_a_libvirtd_that_cannot_be_healed_fences_only_by_its_monitor_and_only_where_that_is_wanted(
+    example, shipped, unhealable, fails
+):
+    cluster = replace(example.cluster, libvirtd=replace(example.cluster.libvirtd, unhealable=unhealable))
+    cib = render(replace(example, cluster=cluster), shipped)
+    monitors = cib.findall(".//primitive[@id='libvirtd']/operations/op[@name='monitor']")
+    assert {op.get("on-fail") for op in monitors} == {fails}
+    assert operations(cib, "libvirtd")["start"].get("on-fail") is None
+    assert operations(cib, "libvirtd")["stop"]["on-fail"] == "ignore"
+    given = cib.find(".//primitive[@id='libvirtd']/instance_attributes/nvpair[@name='unhealable']")
+    assert given.get("value") == unhealable
+
+
 def test_a_fence_device_names_its_host_and_keeps_away_from_it(example, shipped):
     cib = render(example, shipped)
     assert attributes(cib, "fence-n2", "instance_attributes") == {

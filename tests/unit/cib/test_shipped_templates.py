@@ -54,7 +54,7 @@ def test_no_recording_is_left_of_a_template_that_is_gone(repository):
 
 
 def test_the_concerns_are_all_there():
-    wanted = """address alerts ceph-rbd dlm domain domain-drbd fencing fencing-levels frontend-ganeti
+    wanted = """address alerts ceph-rbd dlm domain domain-drbd drbd fencing fencing-levels frontend-ganeti
     frontend-opennebula gfs2 glusterfs iscsi-ocfs2 libvirtd lvm nfs properties service"""
     assert set(wanted.split()) <= set(NAMES)
 
@@ -131,3 +131,12 @@ def test_each_on_fail_has_its_reason_before_it(name):
     for number, line in enumerate(lines):
         if "on-fail=" in line and 'on-fail="restart"' not in line:
             assert lines[number - 1].rstrip().endswith("-->"), line
+
+
+def test_a_remote_host_is_said_to_be_one():
+    given = {"name": "n17", "nodeid": "n17", "memory": "4 GiB", "cpu": "2"}
+    kinds = [
+        render_alone(SHIPPED, "host", {**given, "remote": word}).find("configuration/nodes/node").get("type")
+        for word in ("yes", "no")
+    ]
+    assert kinds == ["remote", None]

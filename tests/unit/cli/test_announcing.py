@@ -10,7 +10,7 @@ from backstay.agents.check import Cell as AgentCell
 from backstay.cli import announcing, fence_announcing
 from backstay.errors import CannotAsk
 from backstay.fencing.check import Report
-from backstay.fencing.completeness import ERROR, Finding
+from backstay.fencing.finding import ERROR, Finding
 from backstay.fencing.readiness import CELLS, Cell, State
 
 
@@ -131,6 +131,13 @@ def test_each_cell_that_changes_is_one_line(daemon):
         assert len(said) == len(lines)
         assert all(text.endswith(line) for text, line in zip(said, lines, strict=True))
     assert daemon.values_of[CELLS] == "9;n2|fence-n2|READY;n3|fence-n3|READY"
+
+
+def test_what_nobody_tested_is_told_as_that(daemon):
+    fence_announcing.announce(report(n2=State.UNTESTED), Kept(), None)
+    ((kind, said),) = daemon.told()
+    assert (daemon.values_of["backstay-fencing"], kind) == ("not-ready:fence-n2", "alert")
+    assert "this host may not be able to fence: fence-n2 for n2: untested" in said
 
 
 def test_an_error_of_the_configuration_is_said_once_each(daemon):

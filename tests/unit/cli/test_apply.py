@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,8 @@ from backstay.cib.difference import Difference
 from backstay.cli import apply
 from backstay.errors import BadInput, Refused
 from backstay.host.checkpoints import Checkpoints
+from backstay.plan import consent
+from backstay.plan.outcome import Outcome
 from backstay.plan.planned import Plan
 from backstay.plan.prediction import Prediction
 from backstay.plan.transition import Step
@@ -19,9 +22,23 @@ STOPS = Step("stop", "web1", "n1")
 STARTS = Step("start", "web2", target="n1")
 
 
+def fenced(*hosts):
+    """The CIB of n1 and n2, with a fence device for each of these."""
+    devices = "".join(
+        f'''<primitive id="fence-{host}" class="stonith" type="fence_backstay_ipmi"><instance_attributes id="a-{host}">
+        <nvpair id="l-{host}" name="pcmk_host_list" value="{host}"/></instance_attributes></primitive>'''
+        for host in hosts
+    )
+    return (
+        f"<cib><configuration><nodes><node id='1' uname='n1'/><node id='2' uname='n2'/></nodes><resources>{devices}"
+        "</resources></configuration><status/></cib>"
+    )
+
+
 def plan(*steps, stranded=()):
     """A plan with these consequences."""
-    return Plan("c", "", "", Prediction(steps, (), stranded, frozenset({"web1", "web2"})))
+    both = fenced("n1", "n2")
+    return Plan("c", both, both, Prediction(steps, (), stranded, frozenset({"web1", "web2"})))
 
 
 class Terminal(io.StringIO):
@@ -104,3 +121,104 @@ def test_without_a_checkpoint_there_is_no_way_back(monkeypatch, tmp_path):
     monkeypatch.setattr(apply, "Checkpoints", lambda: Checkpoints(tmp_path))
     with pytest.raises(BadInput, match="no checkpoint on this host"):
         apply.rollback.callback(checkpoint=None, yes=True, allow_stop=False, seconds=1.0, output="text")
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_host_loses_its_last_fence_device_only_on_request(allowed):
+    consent.keep_fenced((), allowed=False)
+    if allowed:
+        consent.keep_fenced(("n3",), allowed=True)
+        return
+    with pytest.raises(Refused, match="n3 is in the cluster") as caught:
+        consent.keep_fenced(("n3",), allowed=False)
+    assert "backstay host remove n3" in caught.value.hint
+
+
+def test_a_plan_that_hurts_more_than_what_was_agreed_to_is_refused():
+    agreed = plan(STOPS, stranded=("web3",))
+    assert apply._still(agreed, agreed) is agreed
+    for now, said in (
+        (plan(STOPS, Step("stop", "web2", "n1"), stranded=("web3",)), "web2 stops on n1$"),
+        (plan(STOPS, stranded=("web3", "web4")), "web4 finds no place on any host$"),
+        (plan(STOPS, stranded=("web4",)), "web4 finds no place on any host$"),
+        (replace(agreed, after=fenced("n1")), "nothing could fence n2 any more$"),
+    ):
+        with pytest.raises(Refused, match=f"while you were asked something changed: .*{said}"):
+            apply._still(agreed, now)
+    less = plan(STARTS)
+    assert apply._still(agreed, less) is less
+
+
+def test_the_last_fence_device_that_goes_is_agreed_to_once():
+    agreed = replace(plan(), after=fenced("n1"))
+    assert apply.plan.unfenced(agreed) == ("n2",)
+    assert apply._still(agreed, agreed) is agreed
+
+
+DONE = Outcome("20261130T100000Z", loaded=True, settled=True)
+
+
+@pytest.fixture
+def decide(monkeypatch):
+    """`decide(**facts)` applies a plan of which this came; the exit code."""
+
+    def call(**facts):
+        monkeypatch.setattr(
+            apply.plan, "changed", lambda _made: (Difference("added", "domain", "web2", (), ours=True),)
+        )
+        monkeypatch.setattr(apply.plan, "show", lambda *_: "")
+        monkeypatch.setattr(apply, "carry_out", lambda *_: replace(DONE, **facts))
+        return apply.decide(plan(STARTS), None, "text", 60.0, stop=False, remove=False, yes=True)
+
+    return call
+
+
+def test_what_went_as_foreseen_ends_with_0(decide, capsys):
+    assert decide() == 0
+    assert "nothing had to be done" in capsys.readouterr().out
+    assert decide(happened=(STOPS,)) == 0
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"missing": (STOPS,)}, "! foreseen, did not happen: web1 stops on n1"),
+        ({"surprising": (STOPS,)}, "! happened, not foreseen: web1 stops on n1"),
+        ({"left": ("web1",)}, "not taken out yet: web1"),
+        ({"settled": False}, "has not settled within 60 s"),
+        ({"loaded": False}, "Nothing was loaded: all of it is live already."),
+    ],
+)
+def test_what_went_otherwise_ends_with_1_and_is_told(decide, capsys, facts, said):
+    assert decide(**facts) == apply.SURPRISED == 1
+    assert said in capsys.readouterr().out
+
+
+@pytest.fixture
+def roll_back(monkeypatch, tmp_path):
+    """`roll_back(name)` returns to a checkpoint of two; the configuration that is wanted then, and from what."""
+    for name, mark in (("20261129T100000Z", "old"), ("20261130T100000Z", "new")):
+        (tmp_path / f"{name}.xml").write_text(f"<cib crm_feature_set='{mark}'/>")
+
+    def call(name=None):
+        seen = []
+        monkeypatch.setattr(apply, "Checkpoints", lambda: Checkpoints(tmp_path))
+        monkeypatch.setattr(apply.plan, "start_from", lambda *_: (b"<cib crm_feature_set='live'/>", "live"))
+        monkeypatch.setattr(
+            apply.plan, "replacing", lambda live, kept, _: seen.append((live, kept)) or plan()
+        )
+        monkeypatch.setattr(apply, "decide", lambda *_, **words: seen.append(words) or 0)
+        words = {"yes": True, "allow_stop": False, "seconds": 1.0, "output": "text"}
+        assert apply.rollback.callback(checkpoint=name, **words) == 0
+        (live, kept), insisted = seen
+        assert (live.get("crm_feature_set"), insisted["remove"]) == ("live", None)
+        return kept.get("crm_feature_set")
+
+    return call
+
+
+def test_a_rollback_returns_to_the_newest_checkpoint_or_the_named_one(roll_back):
+    assert roll_back() == "new"
+    assert roll_back("20261129T100000Z") == "old"
+    with pytest.raises(BadInput, match="no checkpoint 20261128T100000Z"):
+        roll_back("20261128T100000Z")

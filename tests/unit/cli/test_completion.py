@@ -14,14 +14,16 @@ from backstay.host.process import Completed
 DESCRIPTION = """
 hosts: {n1: {}, n2: {}}
 devices: {pdu: {}}
-storage: {vm: {}}
-domains: {web1: {}, web2: {}}
+storage: {vm: {}, one: {type: drbd}, two: {type: drbd, resource: home}, odd: no}
+domains: {web1: {drbd: {}}, web2: {drbd: {resource: other}}, web3: {drbd: no}}
 """
 CIB = b"""<cib><configuration><nodes><node id="1" uname="a1"/><node id="2" uname="a2"/></nodes><resources>
 <primitive id="fence-a1" class="stonith" type="fence_backstay_ipmi"/>
 <clone id="libvirtd-clone"><primitive id="libvirtd" class="ocf" provider="backstay" type="libvirtd"/></clone>
 <primitive id="db" class="ocf" provider="backstay" type="domain"/>
 <primitive id="old" class="ocf" provider="heartbeat" type="VirtualDomain"/>
+<clone id="c"><primitive id="d" class="ocf" provider="backstay" type="drbd"><instance_attributes id="i">
+<nvpair id="p" name="drbd_resource" value="mail1"/></instance_attributes></primitive></clone>
 <primitive id="far" class="ocf" provider="pacemaker" type="remote"/>
 </resources></configuration></cib>"""
 
@@ -84,10 +86,18 @@ def test_what_stands_on_the_line_is_asked_before_the_cluster(tab, cluster, tmp_p
 
 def test_names_of_every_kind():
     assert known_names.of_description([DESCRIPTION.encode(), b"a: [", b"- 1"]) == known_names.Names(
-        ("n1", "n2"), ("web1", "web2"), ("web1", "web2", "vm"), ("pdu",)
+        ("n1", "n2"),
+        ("web1", "web2", "web3"),
+        ("web1", "web2", "web3", "vm", "one", "two", "odd"),
+        ("pdu",),
+        ("web1", "other", "one", "home"),
     )
     assert known_names.of_cib(CIB) == known_names.Names(
-        ("a1", "a2", "far"), ("db", "old"), ("libvirtd-clone", "libvirtd", "db", "old", "far"), ("fence-a1",)
+        ("a1", "a2", "far"),
+        ("db", "old"),
+        ("libvirtd-clone", "libvirtd", "db", "old", "c", "d", "far"),
+        ("fence-a1",),
+        ("mail1",),
     )
     assert known_names.of_cib(b"<cib") == known_names.Names()
 
@@ -97,7 +107,8 @@ def test_names_of_every_kind():
     [
         ("HOST", ["a1", "a2", "far"]),
         ("DOMAIN", ["db", "old"]),
-        ("RESOURCE", ["libvirtd-clone", "libvirtd", "db", "old", "far"]),
+        ("RESOURCE", ["libvirtd-clone", "libvirtd", "db", "old", "c", "d", "far"]),
+        ("MIRROR", ["mail1"]),
         ("DEVICE", ["fence-a1"]),
         ("FILE", [""]),
     ],

@@ -14,7 +14,9 @@ from backstay.errors import Refused
 from backstay.fencing.configuration import Fencing
 from backstay.fencing.drill import ALLOW_STOP, Foreseen, Host, Refusal, Situation, Votes
 from backstay.fencing.drill_course import Outcome
+from backstay.fencing.drill_marks import DRAINING, FENCING, Open, Record
 from backstay.fencing.readiness import Cell, State
+from backstay.host import crm_mon
 from backstay.plan.transition import Step
 
 NOW = Situation(
@@ -96,3 +98,35 @@ def test_what_came_of_it(found: Outcome, steps: list[Step], settled: bool, good:
     story = fence_drill._story(NOW, found, steps, settled=settled)
     assert text in story
     assert ("no guest was interrupted" in story) is (not said["interrupted"])
+
+
+class Marks:
+    """The cluster as an interrupted drill is ended in it: what is written down, and what was fenced at 2000."""
+
+    def __init__(self) -> None:
+        self.kept: list[Record] = []
+
+    def keep(self, record: Record) -> None:
+        self.kept.append(record)
+
+
+@pytest.mark.parametrize(
+    ("phase", "since", "kept", "said"),
+    [
+        (FENCING, 1000.0, 1, "the host was fenced all the same"),
+        (FENCING, 3000.0, 0, "it did not fence the host"),
+        (DRAINING, 1000.0, 0, "it did not fence the host"),
+    ],
+)
+def test_only_a_drill_that_had_come_to_the_fencing_is_kept_as_one(
+    phase: str, since: float, kept: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = Marks()
+    monkeypatch.setattr(fence_drill.real, "Cluster", lambda: marks)
+    monkeypatch.setattr(fence_drill.real, "live", lambda: None)
+    monkeypatch.setattr(fence_drill.real, "recorded", lambda _: ())
+    monkeypatch.setattr(fence_drill, "take_over", lambda *_, **__: None)
+    event = crm_mon.Event("n2", "reboot", "success", 2000.0, "pacemaker", "n1")
+    now = crm_mon.Cluster((), {}, (event,))
+    assert said in fence_drill._finish(Open("n2", since, "n1", phase), now, alive=False)
+    assert len(marks.kept) == kept

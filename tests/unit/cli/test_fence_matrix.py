@@ -7,8 +7,8 @@ import pytest
 
 from backstay.cli.fence_matrix import age, as_data, matrix, unended, unheard
 from backstay.fencing.check import Report
-from backstay.fencing.completeness import Finding
 from backstay.fencing.drill_marks import Open, Record
+from backstay.fencing.finding import Finding
 from backstay.fencing.readiness import Cell, State
 
 HOSTS = ("n1", "n2", "n3")

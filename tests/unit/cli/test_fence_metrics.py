@@ -6,8 +6,8 @@ from __future__ import annotations
 from backstay.cli import fence
 from backstay.cli.fence_metrics import text
 from backstay.fencing.check import Report
-from backstay.fencing.completeness import Finding
 from backstay.fencing.drill_marks import Record
+from backstay.fencing.finding import Finding
 from backstay.fencing.readiness import Cell, State
 
 
@@ -28,6 +28,11 @@ def test_a_file_for_prometheus():
         "backstay_fence_check_timestamp_seconds 1000",
     ]
     assert said.endswith("\n")
+
+
+def test_what_nobody_tested_is_not_ready():
+    said = text(Report("n1", 1000.0, (Cell("n1", "pdu", "n2", State.UNTESTED, 1000.0, "why"),), (), {}, {}))
+    assert 'backstay_fence_ready{host="n2",device="pdu",asker="n1",state="untested"} 0' in said.splitlines()
 
 
 def test_when_a_host_was_really_fenced():

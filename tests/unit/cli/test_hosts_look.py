@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What `backstay host` makes of what it sees: whose files are old, who lacks a key, what is another machine."""
+"""What `backstay host` makes of what it sees: whose files are old, who has joined, what is another machine."""
 
 from __future__ import annotations
 
@@ -8,47 +8,24 @@ from dataclasses import replace
 import pytest
 from lxml import etree
 
-from backstay.cib import corosync_text
-from backstay.cib.corosync import corosync_conf
-from backstay.cli import fence_drill_world
+from backstay.cli import fence_drill_world, hosts_look
 from backstay.cli.hosts_description import Description
 from backstay.cli.hosts_look import View
 from backstay.cloud.parse import parse
 from backstay.errors import CannotAsk
+from backstay.host import crm_mon
 from backstay.host.far import Machine
+from backstay.members.steps import Now
+from tests.unit.members import test_corosync_files
+from tests.unit.members.test_corosync_files import NEW, OLD, PAIR, TEXT, numbered
 
-TEXT = """\
-cluster: {name: demo}
-hosts:
-  n1: {address: 10.0.0.1, bmc: {address: 10.0.1.1, username: f, password_file: /etc/pw}}
-  n2: {address: 10.0.0.2, bmc: {address: 10.0.1.2, username: f, password_file: /etc/pw}}
-  n3: {address: 10.0.0.3, bmc: {address: 10.0.1.3, username: f, password_file: /etc/pw}}
-domains:
-  web1: {config: /srv/web1.xml, memory: 1 GiB, vcpus: 2, uuid: 5a3c1f0e-7d64-4b51-9a0e-0d1b00000001}
-"""
-PAIR = TEXT.replace(TEXT.splitlines(keepends=True)[4], "")
-OLD = corosync_conf(parse(PAIR.encode(), "x"))
-NEW = corosync_conf(parse(TEXT.encode(), "x"))
 OURS = "a" * 64
-
-
-def running(*numbers: int) -> dict[str, str]:
-    """What corosync-cmapctl says of members."""
-    return {
-        f"nodelist.node.{place}.{key}": value
-        for place, number in enumerate(numbers)
-        for key, value in (
-            ("ring0_addr", f"10.0.0.{number}"),
-            ("name", f"n{number}"),
-            ("nodeid", f"{number}"),
-        )
-    }
 
 
 def machine(
     name: str, conf: str | None = OLD, *, members: tuple[int, ...] = (1, 2), key: str = OURS
 ) -> Machine:
-    return Machine(name, conf=conf, cmap=running(*members), key=key, remote_key=key)
+    return replace(test_corosync_files.machine(name, conf, members=members), key=key, remote_key=key)
 
 
 def view(*members: Machine, leaving: bool = False, remote: bool = False, text: str = TEXT) -> View:
@@ -59,93 +36,17 @@ def view(*members: Machine, leaving: bool = False, remote: bool = False, text: s
     return found
 
 
-def numbered(number: int) -> str:
-    return corosync_text.renewed(OLD, NEW, number)
-
-
 FRESH = Machine("n3")
-
-
-def test_everybodys_file_is_old_when_a_host_is_new() -> None:
-    seen = view(machine("n1"), machine("n2"))
-    assert seen._corosync(FRESH) == (("n3", "n1", "n2"), False)
-    assert seen.base()[1] == 1
-
-
-@pytest.mark.parametrize(
-    "written", [("n3",), ("n3", "n1"), ("n3", "n2"), ("n1",), ("n2",), ("n3", "n1", "n2")]
-)
-def test_where_it_was_killed_does_not_matter(written: tuple[str, ...]) -> None:
-    """Whoever has the new file keeps it, byte for byte, and the number does not rise once more."""
-    new = numbered(1)
-    members = [machine(name, new if name in written else OLD) for name in ("n1", "n2")]
-    target = replace(FRESH, conf=new if "n3" in written else None)
-    seen = view(*members)
-    stale, _ = seen._corosync(target)
-    assert set(stale) == {"n1", "n2", "n3"} - set(written)
-    assert seen.base()[1] == 1
-    assert corosync_text.renewed(seen.base()[0], NEW, 1) == new
-
-
-def test_it_is_loaded_when_every_member_runs_with_it() -> None:
-    new = numbered(5)
-    both = [machine(name, new, members=(1, 2, 3)) for name in ("n1", "n2")]
-    assert view(*both)._corosync(replace(FRESH, conf=new)) == ((), True)
-    one = [both[0], machine("n2", new)]
-    assert view(*one)._corosync(replace(FRESH, conf=new)) == ((), False)
-
-
-def test_a_host_with_an_older_number_is_written_again() -> None:
-    members = [machine("n1", numbered(5), members=(1, 2, 3)), machine("n2", numbered(4), members=(1, 2, 3))]
-    assert view(*members)._corosync(replace(FRESH, conf=numbered(5)))[0] == ("n2",)
 
 
 def test_the_file_of_a_host_that_goes_is_nobodys_concern() -> None:
     seen = view(machine("n1", numbered(3)), machine("n2", numbered(3)), leaving=True, text=PAIR)
     assert seen._corosync(machine("n3", numbered(3)))[0] == ("n1", "n2")
-    assert seen.base()[1] == 4
+    assert seen.files.base()[1] == 4
 
 
 def test_corosync_does_not_concern_a_remote_host() -> None:
     assert view(machine("n1"), remote=True)._corosync(FRESH) == ((), True)
-
-
-def test_who_lacks_the_key() -> None:
-    assert view(machine("n1"))._keyless(FRESH) == ("n3",)
-    assert view(machine("n1"))._keyless(replace(FRESH, key=OURS)) == ()
-    assert view(machine("n1", key=""))._keyless(FRESH) == (), "a cluster without encryption has none"
-    assert view(machine("n1"), leaving=True)._keyless(replace(FRESH, key=OURS)) == ()
-    remote = view(machine("n1"), machine("n2", key="b" * 64), remote=True)
-    assert remote._keyless(replace(FRESH, remote_key=OURS)) == ("n2", "n3")
-    assert view(machine("n1"), remote=True)._keyless(replace(FRESH, remote_key=OURS)) == ()
-    assert view(machine("n1", key=""), remote=True)._keyless(FRESH) == ("n1", "n3")
-
-
-def test_what_an_earlier_cluster_left() -> None:
-    seen = view(machine("n1"))
-    untouched = OLD.replace("10.0.0.1", "127.0.0.1").replace("10.0.0.2", "127.0.0.2")
-    assert not seen._leftovers(FRESH)
-    assert seen._leftovers(replace(FRESH, cib=("", 0)))
-    assert seen._leftovers(replace(FRESH, conf=untouched, active={"pacemaker": "active"}))
-    assert not seen._leftovers(replace(FRESH, conf=untouched))
-    assert not seen._leftovers(replace(FRESH, cib=("", 0), held=True)), "it is our own by now"
-
-
-def test_what_would_let_a_host_join_again() -> None:
-    seen = view(machine("n1"), leaving=True)
-    assert not seen._leftovers(FRESH)
-    assert seen._leftovers(replace(FRESH, key=OURS))
-    assert seen._leftovers(replace(FRESH, conf=OLD))
-    assert not seen._leftovers(replace(FRESH, key="b" * 64))
-
-
-def test_a_full_member_runs_both_and_one_that_goes_either() -> None:
-    half = replace(FRESH, conf=OLD, active={"corosync": "active", "pacemaker": "inactive"})
-    assert not view(machine("n1"))._active(half)
-    assert view(machine("n1"), leaving=True)._active(half)
-    assert view(machine("n1"))._active(
-        replace(half, active={"corosync": "active", "pacemaker": "activating"})
-    )
 
 
 def test_a_host_without_a_cluster_is_told_so(monkeypatch):
@@ -169,3 +70,58 @@ ASIDE = (
 @pytest.mark.parametrize(("value", "aside"), [("on", True), ("off", False)])
 def test_a_remote_host_is_aside_before_anybody_has_seen_it(value: str, aside: bool) -> None:
     assert view()._to_be_aside(etree.fromstring(ASIDE.format(value))) is aside
+
+
+def test_a_mirrored_disk_is_nothing_that_systemd_mounts() -> None:
+    """The files of DRBD come before the drop-in among those of a description."""
+    drbd = ", drbd: {hosts: [n1, n2], port: 7000, volumes: {0: {disk: /dev/vg/web1, minor: 0}}}}"
+    for text in (TEXT, TEXT.replace("0001}", f"0001{drbd}")):
+        said = view(text=text)._mounts()
+        assert said is not None
+        assert 'RequiresMountsFor="/srv"' in said
+        assert "resource" not in said.partition("[Unit]")[2]
+
+
+LIVE = etree.fromstring("<cib><configuration><nodes/></configuration><status/></cib>")
+
+
+def node(name: str, number: int, **facts: bool) -> crm_mon.Node:
+    """A host as crm_mon shows it; online, and nothing else, unless it is said."""
+    flags = {"online": True, "standby": False, "maintenance": False, "pending": False, "unclean": False}
+    return crm_mon.Node(name, str(number), **{**flags, **facts})
+
+
+def seen_now(monkeypatch: pytest.MonkeyPatch, third: crm_mon.Node | None, cib: etree._Element = LIVE,
+             statuses: tuple[str, str] = ("joined", "joined")) -> Now:  # fmt: skip
+    """What is seen of n3, of which n1 and n2 say this in Corosync."""
+    members = (node("n1", 1), node("n2", 2), *((third,) if third else ()))
+    machines = {name: machine(name, NEW, members=(1, 2, 3)) for name in ("n1", "n2", "n3")}
+    for name, status in zip(("n1", "n2"), statuses, strict=True):
+        machines[name].cmap["runtime.members.3.status"] = status  # type: ignore[index]
+    monkeypatch.setattr(hosts_look, "live", lambda: cib)
+    monkeypatch.setattr(hosts_look.crm_mon, "cluster", lambda _time: crm_mon.Cluster(members, {}, ()))
+    monkeypatch.setattr(hosts_look.far, "look", lambda host: machines[host.name])
+    monkeypatch.setattr(View, "_differences", lambda *_: ())
+    found = view()
+    found.address, found.replacing, found.proven = "10.0.0.3", False, set()
+    return found.now()
+
+
+def test_who_is_well_and_seen_by_all_has_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert seen_now(monkeypatch, node("n3", 3)).joined
+    for third in (
+        None,
+        *(node("n3", 3, **{flag: flag != "online"}) for flag in ("online", "pending", "unclean")),
+    ):
+        assert not seen_now(monkeypatch, third).joined
+    assert not seen_now(monkeypatch, node("n3", 3), statuses=("joined", "left")).joined
+
+
+@pytest.mark.parametrize(("standby", "to_be", "aside"), [
+    (False, "off", False), (True, "off", True), (False, "on", True), (True, "on", True)])  # fmt: skip
+def test_who_is_in_standby_or_is_to_be_is_aside(
+    monkeypatch: pytest.MonkeyPatch, standby: bool, to_be: str, aside: bool
+) -> None:
+    """pacemaker_remote's attribute is there before its connection, a transient standby is in crm_mon alone."""
+    found = seen_now(monkeypatch, node("n3", 3, standby=standby), etree.fromstring(ASIDE.format(to_be)))
+    assert found.standby is aside

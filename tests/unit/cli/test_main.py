@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 
 import click
 import pytest
 
 from backstay import cli
+from backstay.cli import lab
 from backstay.errors import BackstayError, BadInput, CannotAsk, Findings, Refused
+from backstay.lab.layout import Layout
 
 
 @pytest.fixture
@@ -79,6 +82,20 @@ def test_a_failure_of_backstay_itself_is_kept_and_named(backstay, verb, monkeypa
     assert "Traceback" not in err
     assert kept[0].startswith("Traceback")
     assert "KeyError: 'lost'" in kept
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(signal.SIG_DFL, signal.default_int_handler), (signal.SIG_IGN, signal.SIG_IGN)],
+)
+def test_an_interrupt_is_answered_from_here_on_unless_it_is_ignored(backstay, before, after):
+    """Until then it just ends the process (libexec/command); a command in the background ignores it."""
+    ours = signal.signal(signal.SIGINT, before)
+    try:
+        assert backstay("--version")[0] == 0
+        assert signal.getsignal(signal.SIGINT) is after
+    finally:
+        signal.signal(signal.SIGINT, ours)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort()])
@@ -177,3 +194,16 @@ def test_faults_are_listed_as_json(backstay, monkeypatch, tmp_path):
     said = json.loads(out)
     assert (code, said["injected"]) == (0, [])
     assert said["faults"]["cut-power"] == "the host loses its power"
+
+
+@pytest.mark.parametrize(
+    ("more", "options"), [([], ["--lines=40"]), (["--follow"], ["--lines=40", "--follow"])]
+)
+def test_a_console_is_shown_from_its_file(backstay, monkeypatch, tmp_path, more, options):
+    layout, became = Layout(tmp_path), []
+    layout.node("n1").console.parent.mkdir(parents=True, exist_ok=True)
+    layout.node("n1").console.touch()
+    monkeypatch.setattr(lab, "the_lab", lambda: layout)
+    monkeypatch.setattr(lab, "become", became.append)
+    assert backstay("lab", "console", "n1", *more)[0] == 0
+    assert became == [["tail", *options, str(layout.node("n1").console)]]

@@ -13,8 +13,8 @@ from backstay.cli import exposition, fence_metrics
 from backstay.cli.exposition import Gauge
 from backstay.cli.metrics_facts import Facts, gauges
 from backstay.fencing.check import Report
-from backstay.fencing.completeness import Finding
 from backstay.fencing.drill_marks import Record
+from backstay.fencing.finding import Finding
 from backstay.fencing.readiness import Cell, State
 from backstay.host.guests import Guest
 

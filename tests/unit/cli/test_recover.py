@@ -12,6 +12,7 @@ import pytest
 from backstay.agents.recovery import Fencing, Host, record
 from backstay.cli import recover as verb
 from backstay.errors import BadInput, CannotAsk, Findings, Refused
+from backstay.host.interrupt import Interrupted
 
 LEFT = Host("n3", online=False, record=record("0 fenced seen"))
 UNCLEAN = Host("n3", online=False, unclean=True, record=record("0 fenced seen"))
@@ -91,6 +92,66 @@ def test_a_host_that_is_not_there_is_wrong(cluster: Cluster) -> None:
         run("n9")
     with pytest.raises(BadInput, match="which host is dead"):
         run(confirm=True)
+    with pytest.raises(BadInput, match="n9 is no host of this cluster"):
+        run("n9", confirm=True, proof="n9 is off")
+
+
+@pytest.mark.parametrize("host", ["n3", None])
+@pytest.mark.parametrize(
+    ("given", "word"), [({"proof": "n3 is off"}, "proof"), ({"only_plan": True}, "plan")]
+)
+def test_an_option_that_means_nothing_alone_is_said(
+    cluster: Cluster, host: str | None, given: dict[str, Any], word: str
+) -> None:
+    with pytest.raises(
+        BadInput, match="which host is dead" if word == "proof" and not host else f"--{word} alone"
+    ):
+        run(host, **given)
+    assert cluster.did == []
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "why"),
+    [
+        (
+            Host("n3", online=True, record=record("0 fenced seen")),
+            "n3 is on line in the cluster: it is not dead",
+        ),
+        (Host("n3", online=False, unclean=True, fencing=True), "n3 is being fenced"),
+        (Host("n3", online=False, record=record("1764432000 human begun")), "n3 is recovered"),
+    ],
+)
+def test_what_happens_while_the_words_are_typed_counts(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, meanwhile: Host, why: str
+) -> None:
+    def typed(host: str, proof: str | None) -> None:
+        cluster.hosts = [meanwhile]
+
+    monkeypatch.setattr(verb, "_prove", typed)
+    with pytest.raises(Refused, match=why):
+        run("n3", confirm=True)
+    assert cluster.did == []
+
+
+def test_whose_word_comes_second_sees_what_came_of_the_first(cluster: Cluster, monkeypatch: Any) -> None:
+    monkeypatch.setattr(verb, "_prove", lambda host, proof: cluster.recovered(host))
+    assert run("n3", confirm=True) == 0
+    assert cluster.did == []
+
+
+def test_who_does_not_wait_for_the_end_is_told_that_it_goes_on(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verb, "until", interrupted)
+    with pytest.raises(
+        Interrupted, match="n3 is confirmed to be off; its recovery goes on by itself"
+    ) as ended:
+        run("n3", confirm=True, proof="n3 is off")
+    assert ended.value.hint == "look with: backstay recover n3"
+    assert cluster.did == ["keep n3 human begun confirmed by ada on n1"]
 
 
 @pytest.mark.parametrize("proof", ["", "n2 is off", "n3 is of", "yes", "I saw that n3 is off"])

@@ -7,22 +7,7 @@ import json
 
 import pytest
 
-from backstay import cli
 from backstay.cib import templates
-
-
-@pytest.fixture
-def backstay(capfdbinary):
-    """`backstay(words)` runs the command: its exit code, stdout and stderr."""
-
-    def call(*words):
-        with pytest.raises(SystemExit) as ended:
-            cli.main([str(word) for word in words])
-        said = capfdbinary.readouterr()
-        return ended.value.code, said.out.decode(), said.err.decode()
-
-    return call
-
 
 WEB = ("--template", "domain", "--set", "name=web1", "--set", "config=/srv/web1.xml")
 

@@ -116,6 +116,55 @@ def domains(draw, host_names, taken):
     return found
 
 
+@st.composite
+def mirrored(draw, number, there):
+    """The DRBD resource of the domain `number`, on hosts of `there`, and how many hosts have it."""
+    generation = draw(st.sampled_from(["8", "9"]))
+    most = 3 if generation == "9" and len(there) > 2 else 2
+    chosen = draw(st.lists(st.sampled_from(list(there)), unique=True, min_size=2, max_size=most))
+    rings = min(len(there[name].get("rings", ["its address"])) for name in chosen)
+    drbd = {"hosts": chosen, "generation": generation, "ring": draw(st.integers(0, rings - 1))}
+    if draw(st.booleans()):
+        drbd["resource"] = f"r{number}"
+    if draw(st.booleans()):
+        drbd["port"] = 7000 + number
+        drbd["volumes"] = {
+            str(volume): {"disk": f"/dev/vg/d{number}-{volume}", "minor": number * 10 + volume}
+            for volume in draw(st.lists(st.integers(0, 9), min_size=1, max_size=3, unique=True))
+        }
+    return drbd
+
+
+@st.composite
+def mirrors(draw, guests, there):
+    """Give some domains a disk that DRBD mirrors; they prefer its hosts, and stay where three have it."""
+    for number, guest in enumerate(guests.values()):
+        if len(there) > 1 and draw(st.booleans()):
+            guest["drbd"] = draw(mirrored(number, there))
+            among = guest["drbd"]["hosts"]
+            guest["prefers"] = [name for name in guest.get("prefers", []) if name in among]
+            if len(among) > 2:
+                guest["live_migration"] = False
+
+
+@st.composite
+def levels(draw, there):
+    """Let a power strip fence every host, before its BMC, after it, together with it, or in its place."""
+    strip = {"agent": "fence_apc_snmp", "parameters": {"ip": "10.9.9.9"}}
+    strip["hosts"] = {name: f"p{number}" for number, name in enumerate(there)}
+    for host in there.values():
+        chosen = draw(
+            st.sampled_from(
+                [None, ["bmc", "pdu-1"], ["pdu-1", "bmc"], "bmc+pdu-1", ["bmc+pdu-1", "pdu-1"], "pdu-1"]
+            )
+        )
+        if chosen:
+            host["fencing"] = chosen
+        if chosen == "pdu-1" and draw(st.booleans()):
+            del host["bmc"]
+    return {"pdu-1": strip}
+
+
 POLICY = mapping(
     {}, no_quorum=st.sampled_from(["freeze", "stop", "demote", "suicide"]), fencing_timeout=TIMES,
     priority_fencing_delay=TIMES, tie_delay=st.just("5s"), stickiness=st.integers(0, 999999),
@@ -143,11 +192,14 @@ def storage(draw, taken, host_names):
         mapping({"type": st.just("ceph-rbd"), "image": st.just("i")}, pool=st.just("p"), user=st.just("u"), ceph_conf=PATHS, hosts=only),
         mapping({"type": st.just("lvm"), "volume_group": st.just("vg-1")}, mode=st.sampled_from(["shared", "exclusive"])),
     )  # fmt: skip
+    if len(host_names) > 1:
+        pair = st.lists(st.sampled_from(host_names), unique=True, min_size=2, max_size=2)
+        one = st.one_of(one, mapping({"type": st.just("drbd"), "disk": st.just("/dev/vg/zz9"), "minor": st.just(900), "port": st.just(6900), "hosts": pair, "directory": directory}, options=options, filesystem=st.sampled_from(["ext4", "xfs"])))  # fmt: skip
     found = {}
     for number, each in enumerate(draw(st.lists(one, min_size=1, max_size=4))):
         if each.get("directory") not in [
             other.get("directory") for other in found.values() if "directory" in other
-        ]:
+        ] and not (each["type"] == "drbd" and any(other["type"] == "drbd" for other in found.values())):
             found[f"zz9-store{number}"] = each
     return {name: each for name, each in found.items() if not any(other.startswith(name) for other in taken)}
 
@@ -159,6 +211,9 @@ QUORUM = mapping(
     {},
     wait_for_all=st.booleans(),
     device=mapping({"host": st.just("192.0.2.1")}, algorithm=st.sampled_from(["ffsplit", "lms"])),
+)
+PROBES = st.lists(
+    st.sampled_from(["http://127.0.0.1/up?a=b&c", "tcp://[::1]:80", "command:/usr/bin/true"]), unique=True
 )
 UNITS = st.lists(st.sampled_from(["oned", "sunstone", "flow"]), min_size=1, max_size=3, unique=True)
 
@@ -184,7 +239,12 @@ def frontends(host_names):
             {"type": st.just("opennebula"), "address": st.just("10.8.0.1")},
             prefix=st.integers(1, 32), nic=st.just("eth0"), prefers=prefers, **{**times, **role},
         ),
-        mapping({"type": st.just("ganeti"), "ganeti_master": st.sampled_from(host_names)}, **times),
+        mapping({"type": st.just("ganeti")}, prefers=prefers, stop_fails=times["stop_fails"], **role),
+        mapping(
+            {"type": st.just("generic"), "units": UNITS}, profile=st.just("shop"), prefers=prefers,
+            probes=PROBES, optional_probes=PROBES, probe_within=TIMES, address=st.just("10.8.0.2"),
+            prefix=st.integers(1, 32), nic=st.just("eth0"), stop_fails=times["stop_fails"], **role,
+        ),
     )  # fmt: skip
 
 
@@ -199,7 +259,9 @@ def clouds(draw):
                 {"name": st.just("random")},
                 hypervisor=st.sampled_from(["qemu:///system", "qemu:///session"]),
                 migration=mapping({"transport": st.just("ssh")}, unsafe=st.booleans(), user=st.just("mover")),
-                libvirtd=mapping({}, heal_budget=TIMES),
+                libvirtd=mapping(
+                    {}, heal_budget=TIMES, unhealable=st.sampled_from(["leave", "fence", "degrade"])
+                ),
             )
         ),
         "hosts": there,
@@ -223,6 +285,7 @@ def clouds(draw):
         ]
         for guest in guests.values():
             guest["storage"] = draw(st.lists(st.sampled_from(everywhere), unique=True)) if everywhere else []
+    draw(mirrors(guests, there))
     if draw(st.booleans()):
         cloud["frontend"] = draw(frontends(list(there)))
     names = list(guests)
@@ -230,17 +293,8 @@ def clouds(draw):
         cloud["apart"] = {"g": {"domains": names[:3], "strict": False}}
     if len(names) > 4 and draw(st.booleans()):
         cloud["together"] = {"g": {"domains": names[3:6]}}
-    if draw(st.booleans()):
-        plugs = {name: f"p{number}" for number, name in enumerate(there)}
-        cloud["devices"] = {
-            "pdu 1".replace(" ", "-"): {
-                "agent": "fence_apc_snmp",
-                "hosts": plugs,
-                "parameters": {"ip": "10.9.9.9"},
-            }
-        }
-        if "pdu-1" in there:
-            del cloud["devices"]
+    if "pdu-1" not in there and draw(st.booleans()):
+        cloud["devices"] = draw(levels(there))
     return cloud
 
 

@@ -7,17 +7,30 @@ from pathlib import Path
 
 import pytest
 
-from backstay.cloud.parse import parse
+from backstay.cloud.parse import parse_files
 from backstay.cloud.problems import InvalidDescription
 
 CORPUS = Path(__file__).with_name("corpus")
 FILES = sorted(CORPUS.glob("*.yaml"))
 
 
+def definition(config):
+    """The libvirt definition that the corpus has for a domain, if it has one."""
+    path = CORPUS / "definitions" / config.name
+    return path.read_bytes() if path.is_file() else None
+
+
+def read(file):
+    """Read one broken description; files in a directory of its name belong to it."""
+    more = sorted(file.with_suffix(".d").glob("*.yaml"))
+    parts = [("c.yaml", file.read_bytes()), *((each.name, each.read_bytes()) for each in more)]
+    return parse_files(parts, "c.yaml", definition)
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_what_is_said(file, request):
     with pytest.raises(InvalidDescription) as caught:
-        parse(file.read_bytes(), "c.yaml")
+        read(file)
     said = "".join(f"{problem}\n".removeprefix("c.yaml:") for problem in caught.value.problems)
     expected = file.with_suffix(".expected")
     if request.config.getoption("--regenerate-golden"):

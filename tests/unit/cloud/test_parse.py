@@ -52,6 +52,12 @@ def changed(old, new):
     return GOOD.replace(old, new, 1)
 
 
+@pytest.mark.parametrize("key", ["priority_fencing_delay", "tie_delay"])
+def test_a_delay_before_fencing_may_be_nothing(key):
+    assert getattr(parse(f"{GOOD}policy: {{{key}: 0s}}\n".encode(), "c.yaml").policy, key) == 0
+    assert problems(f"{GOOD}policy: {{failure_timeout: 0s}}\n") != []
+
+
 def test_a_description_becomes_typed_data_in_the_order_of_the_file():
     cloud = parse(GOOD.encode(), "c.yaml")
     assert cloud.cluster == Cluster("demo")
@@ -318,3 +324,18 @@ def test_the_example_is_a_good_description(repository):
     assert [host.bmc.address for host in cloud.hosts] == ["10.77.0.201", "10.77.0.202", "10.77.0.203"]
     assert sorted(domain.name for domain in cloud.domains) == ["db1", "db2", "mail1", "mail2", "web1", "web2"]
     assert all(str(domain.config) == f"/srv/vm/domains/{domain.name}.xml" for domain in cloud.domains)
+
+
+def test_a_hostile_name_is_listed_harmlessly():
+    name = r"\e[31m\a" + "y" * 900
+    text = (
+        "cluster: {name: demo}\nhosts: {n1: {address: 10.0.0.1}}\n"
+        f'domains:\n  "{name}": {{config: /srv/1.xml, memory: 1 GiB, vcpus: 1}}\n'
+        "  b: {config: /srv/2.xml, memory: 1 GiB, vcpus: 1, after: [c]}\n"
+    )
+    with pytest.raises(InvalidDescription) as caught:
+        parse(text.encode(), "c.yaml")
+    said = str(caught.value)
+    assert "`c` for" in said
+    assert "\x1b" not in said
+    assert max(map(len, said.splitlines())) < 500

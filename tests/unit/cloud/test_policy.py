@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 from lxml import etree
@@ -16,6 +17,7 @@ from backstay.cib.templates import Templates
 from backstay.cloud.model import Capacity, Policy, Quorum, QuorumDevice
 from backstay.cloud.parse import read
 from backstay.cloud.policy import choose, priority
+from backstay.cloud.units import Seconds
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,19 @@ def test_remote_hosts_are_no_third_vote(three):
 def test_a_tie_is_shorter_than_the_delay_by_priority(three):
     chosen = choose(of_hosts(three, 2))
     assert chosen.tie_delay < chosen.priority_fencing_delay
+
+
+def test_a_delay_of_nothing_is_none(three, shipped):
+    """As for Pacemaker, whose default is 0 for both: so it is not written."""
+    two = of_hosts(three, 2)
+    off = replace(
+        two, policy=Policy(priority_fencing_delay=Seconds(Fraction(0)), tie_delay=Seconds(Fraction(0)))
+    )
+    for cloud, written in ((two, 2), (off, 0)):
+        names = [pair.get("name") for pair in render(cloud, shipped).iter("nvpair")]
+        assert names.count("priority-fencing-delay") + names.count("pcmk_delay_base") == written
+    assert choose(off).overruled == ("priority_fencing_delay", "tie_delay")
+    assert (choose(off).priority_fencing_delay, choose(off).tie_delay) == (None, None)
 
 
 def test_placement_follows_capacities(three):
@@ -144,3 +159,12 @@ def test_a_path_for_systemd_is_taken_literally(three):
         'RequiresMountsFor="/srv/a \\"b\\" 50%%/c\\\\d"',
         'RequiresMountsFor="/srv/vm/domains"',
     ]
+
+
+@pytest.mark.parametrize(("lock", "said"), [(False, "go on elsewhere"), (True, "wait until it is back")])
+def test_what_an_orderly_shutdown_does_has_its_reason(three, shipped, lock, said):
+    """Also where Backstay's choice is Pacemaker's default, for which nothing is written."""
+    cib = render(replace(three, policy=Policy(shutdown_lock=lock)), shipped, explain=True)
+    (why,) = [one.text for one in cib.iter(etree.Comment) if "shut down in order" in one.text]
+    assert said in " ".join(why.split())
+    assert lock == any(pair.get("name") == "shutdown-lock" for pair in cib.iter("nvpair"))

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import uuid
 from dataclasses import replace
 
 import pytest
 
 from backstay.errors import CannotAsk
-from backstay.fencing.check import World, check
-from backstay.fencing.completeness import ERROR
+from backstay.fencing.asking import World
+from backstay.fencing.check import check
 from backstay.fencing.configuration import Device, Fencing
+from backstay.fencing.finding import ERROR
 from backstay.fencing.identity import Belongs, Identity
 from backstay.fencing.readiness import OF_KIND, Answer, Cell, State, cell, changes, packed, unpacked, word
 from backstay.fencing.surroundings import Corosync, Surroundings
@@ -73,6 +75,9 @@ class Agents(Agent):
     def with_secrets(self, device: str, parameters):
         return dict(parameters)
 
+    def changed(self, agent: str) -> float:
+        return 800.0
+
 
 def world(bmcs: dict[str, Real] | None = None, broken: str = "", **more) -> World:
     real = {f"bmc-{host}": Real(guid) for host, guid in GUIDS.items()} | (bmcs or {})
@@ -123,10 +128,48 @@ def test_a_passing_trouble_is_asked_about_twice_and_a_lasting_one_once():
     assert passed.ready
 
 
+def test_a_device_that_depends_on_a_rule_is_unproven_and_not_asked():
+    depends = replace(device("n2"), ruled={"ip": "fence-n2-night", "plug": "fence-n2-night"})
+    bmc = Real(GUIDS["n2"])
+    report = check(
+        replace(FENCING, devices=(device("n1"), depends, device("n3"))), "n1", world({"bmc-n2": bmc})
+    )
+    assert states(report) == {"n1": State.READY, "n2": State.UNPROVEN, "n3": State.READY}
+    (reason,) = [each.reason for each in report.cells if each.target == "n2"]
+    assert reason.startswith(
+        "ip and plug depend on a rule (in fence-n2-night), so what it would do now is not known"
+    )
+    assert (bmc.asked, report.ready) == (0, False)
+
+
 def test_a_bmc_is_left_as_it_was_found():
     bmcs = {"bmc-n1": Real(GUIDS["n1"]), "bmc-n2": Real(GUIDS["n2"], Trouble(Kind.PASSWORD))}
     check(FENCING, "n1", world(bmcs))
     assert [bmc.closed for bmc in bmcs.values()] == [True, True]
+
+
+class Narrow(Real):
+    """A BMC that notices two sessions at once."""
+
+    def __init__(self, guid: bytes) -> None:
+        super().__init__(guid)
+        self.two = threading.Barrier(2, timeout=0.2)
+        self.crowded = False
+
+    def power(self, timeout: float) -> Power | Trouble:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            self.two.wait()
+            self.crowded = True
+        return super().power(timeout)
+
+
+def test_a_bmc_has_one_session_at_a_time():
+    """BMCs have few: the second device that reaches one waits for the first."""
+    second = replace(device("n1"), name="fence-n1-again")
+    bmc = Narrow(GUIDS["n1"])
+    report = check(replace(FENCING, devices=(device("n1"), second)), "n1", world({"bmc-n1": bmc}))
+    assert len(report.cells) == bmc.asked == 2
+    assert not bmc.crowded
 
 
 def redfish(host: str) -> Device:
@@ -201,9 +244,24 @@ def test_devices_of_one_kind_are_rehearsed_once():
     assert len([text for text in told if text.startswith("rehearsing")]) == 1
 
 
-def test_settings_that_cannot_work_are_told_without_asking():
-    report = check(replace(FENCING, devices=(device("n1", cipher="0"),)), "n1", world())
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("cipher", "0", "cipher must be"),
+        ("lanplus", "0", "lanplus=0 (IPMI 1.5) is not offered"),
+        ("privlvl", "user", "the role user may not switch power"),
+    ],
+)
+@pytest.mark.parametrize("fenced", [(), ("n3",)])
+def test_settings_that_cannot_work_are_told_of_the_configuration(name, value, words, fenced):
+    """Nothing is asked and nothing rehearsed: a good agent refuses them, which is no word against it."""
+    bmc = Real(GUIDS["n1"])
+    given = replace(FENCING, devices=(device("n1", **{name: value}),))
+    report = check(given, "n1", world({"bmc-n1": bmc}, busy=lambda: fenced))
     assert states(report) == {"n1": State.SETTINGS}
+    assert words in report.cells[0].reason
+    assert (bmc.asked, report.rehearsals) == (0, {})
+    assert any(words in finding.text for finding in report.findings if finding.severity == ERROR)
 
 
 def test_a_bmc_without_a_guid_is_ready_and_unknown():
@@ -217,45 +275,6 @@ def test_equal_guids_are_said_and_not_remembered():
     report = check(FENCING, "n1", world(same))
     assert report.memory == {}
     assert "give the same GUID" in report.findings[-1].text
-
-
-class Others(Agents):
-    """Somebody else's agent: answers as it is told."""
-
-    def __init__(self, **codes: int) -> None:
-        super().__init__(Bmc())
-        self.codes = codes
-
-    def run(self, agent, action, given, timeout) -> Said:
-        out = {"metadata": "<resource-agent/>", "list": "n1,one\nn9,nine\n"}.get(action, "")
-        return Said(self.codes.get(action, 0), out, "its reason")
-
-
-@pytest.mark.parametrize(
-    ("codes", "state"),
-    [
-        ({}, State.ANSWERS),
-        ({"status": 2}, State.ANSWERS),
-        ({"metadata": 1}, State.AGENT),
-        ({"monitor": 1}, State.REFUSED),
-        ({"status": 1}, State.REFUSED),
-    ],
-)
-def test_somebody_elses_agent(codes, state):
-    other = replace(device("n1"), agent="fence_other")
-    report = check(replace(FENCING, devices=(other,)), "n2", replace(world(), agents=Others(**codes)))
-    assert states(report) == {"n1": state}
-    assert any("the off of fence_other is not rehearsed" in finding.text for finding in report.findings)
-
-
-def test_a_device_that_lists_its_hosts_itself():
-    other = replace(device("n1"), agent="fence_other", targets=None)
-    report = check(replace(FENCING, devices=(other,)), "n2", replace(world(), agents=Others()))
-    assert list(states(report)) == ["n1"]
-    unfenced = {finding.text for finding in report.findings if finding.severity == ERROR}
-    assert {"no device can fence n2", "no device can fence n3"} <= unfenced, "it has said that it fences n1"
-    silent = check(replace(FENCING, devices=(other,)), "n2", replace(world(), agents=Others(list=1)))
-    assert any(f.severity == ERROR and "does not say whom it can fence" in f.text for f in silent.findings)
 
 
 def test_a_remote_host_is_asked_about_as_every_other():
@@ -278,6 +297,8 @@ def test_a_secret_that_is_not_on_this_host(targets):
     report = check(replace(FENCING, devices=(other,)), "n2", replace(world(), agents=Secretive(Bmc())))
     assert not report.ready
     assert states(report) == ({"n1": State.SETTINGS} if targets else {})
+    # What a host lacks does not keep its agent from being proven.
+    assert report.rehearsals.keys() == {"fence-n1"}
     assert all("is not on this host; cibsecret sync" in each.reason for each in report.cells)
 
 
@@ -315,6 +336,9 @@ def test_a_disabled_device_is_not_asked():
         ("off fails", Answer(State.READY), Identity(Belongs.PROVEN), State.AGENT),
         ("off fails", Answer(State.SILENT, "why"), Identity(Belongs.UNKNOWN), State.AGENT),
         ("monitor fails", Answer(State.SETTINGS, "why"), Identity(Belongs.UNKNOWN), State.SETTINGS),
+        (None, Answer(State.READY), Identity(Belongs.UNKNOWN), State.UNTESTED),
+        (None, Answer(State.READY), Identity(Belongs.OTHERS, "n2"), State.SWAPPED),
+        (None, Answer(State.SILENT, "why"), Identity(Belongs.UNKNOWN), State.SILENT),
     ],
 )
 def test_a_cell(rehearsal, answer, identity, state):
@@ -340,6 +364,8 @@ def told(**states: State) -> list[Cell]:
         (told(n2=State.SILENT), told(n2=State.PASSWORD), [("n2", State.PASSWORD)]),
         (told(n2=State.SILENT), told(n2=State.SILENT), []),
         (told(n2=State.SILENT), told(n2=State.READY), [("n2", State.READY)]),
+        ([], told(n2=State.UNTESTED), [("n2", State.UNTESTED)]),
+        (told(n2=State.UNTESTED), told(n2=State.UNTESTED), []),
         ([], told(n2=State.READY, n3=State.ROLE), [("n3", State.ROLE)]),
     ],
 )

@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from backstay.fencing.completeness import ERROR, WARNING, findings, worst_cases
+from backstay.fencing.completeness import findings
+from backstay.fencing.completeness_devices import worst_cases
 from backstay.fencing.configuration import Device, Fencing, Level
+from backstay.fencing.finding import ERROR, WARNING
 
 REDFISH = "fence_backstay_redfish"
 GIVEN = {"username": "fencer", "password_file": "/etc/p"}
+SCRIPT = {"password_script": "/usr/local/bin/print-password"}
 
 
 def device(host: str, agent: str = "fence_backstay_ipmi", name: str = "", **more: str) -> Device:
@@ -50,6 +53,12 @@ def test_a_good_one_has_no_finding():
     assert said(GOOD) == []
 
 
+def test_a_property_that_depends_on_a_rule_is_a_warning_where_it_is_judged():
+    fencing = replace(GOOD, ruled={"stonith-timeout": "night", "batch-limit": "night"})
+    text = "stonith-timeout depends on a rule (in night); what is said here holds while the rule does not"
+    assert said(fencing) == [(WARNING, text)]
+
+
 def test_several_systems_behind_one_address_are_no_finding_with_redfish():
     devices = [
         replace(each, agent=REDFISH, options={**each.options, "ip": "10.0.0.1"}) for each in GOOD.devices
@@ -72,6 +81,8 @@ def options(**more: str) -> dict[str, str]:
         (replace(GOOD, properties={"startup-fencing": "false"}), WARNING, "startup-fencing is false"),
         (replace(GOOD, devices=GOOD.devices[:2]), ERROR, "no device can fence n3"),
         (with_device(enabled=False), ERROR, "no device can fence n3"),
+        (replace(GOOD, properties={}, devices=()), ERROR, "there is no fence device"),
+        (replace(GOOD, properties={}, devices=(), hosts=()), ERROR, "there is no fence device"),
         (with_device(enabled=False), WARNING, "fence-n3 is disabled"),
         (with_device(targets=("n3", "n9")), WARNING, "fence-n3 is to fence n9, and no host is called so"),
         (with_device(targets=("n3", "n2")), WARNING, "fence-n3 fences n3, n2 at one address"),
@@ -82,12 +93,18 @@ def options(**more: str) -> dict[str, str]:
         (with_device(options=options(pcmk_off_timeout="20s")), ERROR, "fence-n3 may need 33 s for off, and pcmk_off_timeout"),
         (with_device(options=options(power_timeout="60")), ERROR, "fence-n3 may need 73 s for off, and stonith-timeout ends"),
         (with_device(options=options(delay="30")), ERROR, "fence-n3 may need 63 s for off"),
+        (with_device(options=options(pcmk_off_timeout="35s", **SCRIPT)), ERROR, "fence-n3 may need 38 s for off, and pcmk_off"),
+        (with_device(options=options(**SCRIPT), monitor_timeout=22.0), WARNING, "the monitor of fence-n3 may need 25 s, and has 22"),
+        (with_device(agent=REDFISH, options=options(passwd_script="/s", pcmk_off_timeout="35s")), ERROR, "fence-n3 may need 38 s"),
         (with_device(options=options(ip="10.0.0.1")), ERROR, "fence-n3 has the same BMC as fence-n1 (10.0.0.1)"),
         (with_device(agent=REDFISH, options=options(power_timeout="60")), ERROR, "fence-n3 may need 73 s for off, and"),
         (with_device(agent=REDFISH, options=options(ip="")), ERROR, "fence-n3: ip is not given"),
         (with_device(agent=REDFISH, options=options(ssl_insecure="1")), WARNING, "fence-n3 accepts any certificate"),
         (with_device(options=options(username="")), ERROR, "fence-n3: username is not given"),
         (with_device(options=options(cipher="0")), ERROR, "fence-n3: cipher must be"),
+        (with_device(options=options(lanplus="0")), ERROR, "fence-n3: lanplus=0 (IPMI 1.5) is not offered"),
+        (with_device(options=options(privlvl="user")), ERROR, "fence-n3: the role user may not switch power"),
+        (with_device(agent=REDFISH, options=options(ssl="0")), ERROR, "fence-n3: ssl=0 (plain HTTP) is not offered"),
         (replace(GOOD, levels=(Level("n1", 1, ("fence-n9",)),)), ERROR, "level 1 of n1 names fence-n9"),
         (replace(with_device(enabled=False), levels=(Level("n3", 1, ("fence-n3",)),)), ERROR, "level 1 of n3 needs fence-n3"),
         (replace(GOOD, hosts=("n1", "n2"), devices=GOOD.devices[:2]), WARNING, "n1 and n2 would fence each other"),
@@ -152,6 +169,7 @@ def test_what_is_missing_is_found(fencing, severity, text):
         pair({"pcmk_delay_max": "10s"}, priority_fencing_delay="20s"),
         pair({}, priority_fencing_delay="15s"),
         with_device(targets=None),
+        replace(GOOD, devices=()),  # sbd without disks
         replace(GOOD, remotes=("r4",), devices=(*GOOD.devices, replace(device("r4"), never_on=frozenset()))),
         with_device(targets=("n3", "n2"), agent=REDFISH),  # pcmk_host_map names the system of each
     ],
@@ -168,3 +186,6 @@ def test_errors_come_first():
 def test_the_worst_case_follows_the_parameters():
     found = worst_cases(device("n1", login_timeout="20", power_timeout="30", delay="5", power_wait="4"))
     assert found == {"off": 58, "on": 53, "reboot": 78, "monitor": 40}
+    # A script is asked once for each action.
+    given = {"login_timeout": "20", "power_timeout": "30", "delay": "5", "power_wait": "4", **SCRIPT}
+    assert worst_cases(device("n1", **given)) == {"off": 63, "on": 58, "reboot": 83, "monitor": 45}

@@ -126,6 +126,12 @@ def test_pacemakers_own_options_are_not_the_agents():
     assert (found.alias("a"), found.alias("n1")) == ("b", "n1")
 
 
+def test_a_pattern_that_is_none_concerns_nobody():
+    place = '<rsc_location id="l" rsc-pattern="[" node="n1" score="-INFINITY"/>'
+    (found,) = cib(device("a"), place).devices
+    assert found.never_on == frozenset()
+
+
 @pytest.mark.parametrize(
     "constraint",
     [
@@ -135,6 +141,13 @@ def test_pacemakers_own_options_are_not_the_agents():
         ' value="n1"/></rule></rsc_location>',
         '<rsc_location id="l" rsc="a"><rule id="r" score="-INFINITY"><expression id="e" attribute="#uname" operation="ne"'
         ' value="n2"/></rule></rsc_location>',
+        '<rsc_location id="l" rsc="a" node="n1" score="-100"/>',
+        '<rsc_location id="l" rsc="a" node="n1" score="-1000000"/>',
+        '<rsc_location id="l" rsc="a" node="N1" score="-INFINITY"/>',
+        '<rsc_location id="l" rsc-pattern="!^b" node="n1" score="-INFINITY"/>',
+        '<rsc_location id="l" node="n1" score="-INFINITY"><resource_set id="s"><resource_ref id="a"/></resource_set>'
+        "</rsc_location>",
+        '<rsc_location id="l" rsc="a" node="n1" score="-INFINITY"/><rsc_location id="m" rsc="a" node="n1" score="INFINITY"/>',
     ],
 )
 def test_where_a_device_must_not_run(constraint):
@@ -145,13 +158,35 @@ def test_where_a_device_must_not_run(constraint):
 @pytest.mark.parametrize(
     "constraint",
     [
-        '<rsc_location id="l" rsc="a" node="n1" score="-100"/>',
+        '<rsc_location id="l" rsc="a" node="n1" score="-100"/><rsc_location id="m" rsc="a" node="n1" score="100"/>',
         '<rsc_location id="l" rsc="b" node="n1" score="-INFINITY"/>',
+        '<rsc_location id="l" rsc="a"><rule id="r" score="-INFINITY"><expression id="e" attribute="rack" operation="eq"'
+        ' value="n1"/></rule></rsc_location>',
     ],
 )
-def test_where_it_only_would_rather_not_run(constraint):
+def test_where_it_may_run_all_the_same(constraint):
     (found,) = cib(device("a"), constraint).devices
     assert found.never_on == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("constraint", "never"),
+    [
+        ("", {"n1", "n2"}),
+        ('<rsc_location id="l" rsc="a" node="n2" score="100"/>', {"n1"}),
+        ('<rsc_location id="l" rsc="g" node="n2" score="0"/>', {"n1"}),
+        ('<rsc_location id="l" rsc="a" node="n2" score="-1"/>', {"n1", "n2"}),
+        (
+            '<rsc_location id="l" rsc="a"><rule id="r" score="0"><expression id="e" attribute="rack" operation="defined"/>'
+            "</rule></rsc_location>",
+            set(),
+        ),
+    ],
+)
+def test_in_an_opt_in_cluster_it_runs_where_a_constraint_lets_it(constraint, never):
+    config = pairs("cluster_property_set", "c", **{"symmetric-cluster": "false"})
+    (found,) = cib(f'<group id="g">{device("a")}</group>', constraint, config).devices
+    assert found.never_on == never
 
 
 def test_monitor_and_being_disabled():
@@ -214,3 +249,57 @@ def test_a_set_that_comes_last_of_all_does_not_win():
         "cluster_property_set", "q", **{"stonith-enabled": "false"}
     ).replace('id="cluster_property_set-q"', 'id="q" score="-INFINITY"')
     assert cib(config=sets).flag("stonith-enabled", default=False)
+
+
+RULE = '<rule id="r" score="1"><date_expression id="d" operation="lt" end="2020-01-01"/></rule>'
+
+
+def with_rule(kind: str, **values: str) -> str:
+    return pairs(kind, "night", **values).replace("><nvpair", f">{RULE}<nvpair", 1)
+
+
+def test_what_depends_on_a_rule_is_told_and_left_out():
+    metas = with_rule("meta_attributes", **{"target-role": "Stopped", "priority": "9"})
+    (found,) = cib(
+        device("f", ip="base", more=with_rule("instance_attributes", ip="night", plug="1") + metas)
+    ).devices
+    assert (dict(found.options), found.enabled) == ({"ip": "base"}, True)
+    assert found.ruled == {
+        "ip": "instance_attributes-night",
+        "plug": "instance_attributes-night",
+        "target-role": "meta_attributes-night",
+    }
+    assert cib(device("f", ip="base")).devices[0].ruled == {}
+
+
+def test_a_property_that_depends_on_a_rule_is_told_and_left_out():
+    found = cib(config=with_rule("cluster_property_set", **{"stonith-enabled": "false"}))
+    assert (dict(found.properties), found.flag("stonith-enabled", True)) == ({}, True)
+    assert found.ruled == {"stonith-enabled": "cluster_property_set-night"}
+
+
+def with_defaults(resources: str, defaults: str) -> Fencing:
+    text = f"<resources>{resources}</resources><rsc_defaults>{defaults}</rsc_defaults>"
+    return read(etree.fromstring(f"<cib><configuration>{text}</configuration></cib>"))
+
+
+def test_defaults_of_all_resources_disable_a_device_that_says_nothing_else():
+    """As pacemaker-fenced does; `crm_resource --meta --get-parameter target-role` of 2.1.5 says Stopped, too."""
+    own = device("b", more=pairs("meta_attributes", "b", **{"target-role": "Started"}))
+    stopped = pairs("meta_attributes", "d", **{"target-role": "Stopped"})
+    assert [d.enabled for d in with_defaults(device("a") + own, stopped).devices] == [False, True]
+
+
+def test_a_rule_far_away_does_not_matter_where_something_nearer_says_it():
+    own = device("b", more=pairs("meta_attributes", "b", **{"target-role": "Started"}))
+    found = with_defaults(
+        device("a") + own, with_rule("meta_attributes", **{"target-role": "Stopped"})
+    ).devices
+    assert [sorted(d.ruled) for d in found] == [["target-role"], []]
+
+
+def test_a_group_gives_its_devices_what_they_do_not_say_themselves():
+    """Seen with crm_resource of 2.1.5."""
+    shared = pairs("instance_attributes", "g", username="group", ip="shared")
+    found = cib(f'<group id="g">{shared}{device("a", ip="own")}</group>').devices[0]
+    assert found.options == {"username": "group", "ip": "own"}

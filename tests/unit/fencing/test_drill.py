@@ -9,18 +9,22 @@ from typing import Any
 
 import pytest
 
-from backstay.fencing.configuration import Fencing, Level
+from backstay.fencing.configuration import Device, Fencing, Level
 from backstay.fencing.drill import (
     ALLOW_STOP,
     OLD,
     ONLY_THESE,
+    UNTESTED,
     Foreseen,
     Host,
     Situation,
     Votes,
+    devices_for_the_record,
+    draining,
     ready_devices,
     refusals,
     standing,
+    tried_devices,
 )
 from backstay.fencing.drill_marks import Open
 from backstay.fencing.readiness import Cell, State
@@ -79,6 +83,10 @@ WITHIN = [
     ({"cells": (cell("n2"),)}, "there is no proof"),
     ({"cells": (cell("n1", at=AT - OLD - 1),)}, "no proof is younger than two hours"),
     ({"cells": (cell("n1", state=State.ROLE),)}, "no device is ready to fence n2 (fence-n2 from n1: role)"),
+    (
+        {"cells": (cell("n1", state=State.UNTESTED),)},
+        "nothing has proven yet that fence-n2 can switch n2 off",
+    ),
     ({"fencing": fencing(*LEVELS)}, "whether n2 could be fenced is not known"),
 ]
 BEFORE = [
@@ -126,6 +134,9 @@ def test_all_reasons_are_said_at_once() -> None:
         ({"seen": None}, ONLY_THESE, 0),
         ({"seen": 3}, ONLY_THESE, 1),
         ({"cells": ()}, ALLOW_STOP, 1),
+        ({"cells": (cell("n1", state=State.UNTESTED),)}, UNTESTED, 0),
+        ({"cells": (cell("n1", state=State.UNTESTED),)}, ALLOW_STOP, 1),
+        ({"cells": (cell("n1", state=State.SILENT),)}, UNTESTED, 1),
     ],
 )
 def test_what_may_be_insisted_on(what: dict[str, Any], option: str, left: int) -> None:
@@ -144,6 +155,42 @@ def test_what_may_be_insisted_on(what: dict[str, Any], option: str, left: int) -
 def test_a_level_is_ready_when_all_its_devices_are(good: tuple[str, ...], way: tuple[str, ...]) -> None:
     cells = tuple(cell("n3", name) for name in good)
     assert ready_devices(situation(cells=cells, fencing=fencing(*LEVELS))) == way
+
+
+def test_what_was_insisted_on_holds_until_the_last_moment() -> None:
+    now = situation(cells=(cell("n1", state=State.UNTESTED),))
+    assert [len(standing(now, insisted)) for insisted in ((), (UNTESTED,), (ONLY_THESE,))] == [1, 0, 1]
+
+
+def test_a_drill_proves_an_untested_device_where_no_other_way_is_ready() -> None:
+    untested = cell("n1", "pdu", State.UNTESTED)
+    levels = fencing(Level("n2", 1, ("fence-n2",)), Level("n2", 2, ("pdu",)))
+    both = situation(cells=(cell("n1"), untested), fencing=levels)
+    assert tried_devices(both) == ready_devices(both) == ("fence-n2",)
+    alone = situation(cells=(untested, cell("n1", state=State.SILENT)), fencing=levels)
+    assert (tried_devices(alone), ready_devices(alone)) == (("pdu",), ())
+
+
+def device(name: str, enabled: bool = True) -> Device:
+    return Device(name, "fence_other", {}, ("n2",), enabled=enabled)
+
+
+@pytest.mark.parametrize(
+    ("levels", "devices", "record"),
+    [
+        ((), (device("fence-n2"),), "fence-n2"),
+        ((), (device("fence-n2"), device("pdu")), "fence-n2|pdu"),
+        ((), (device("fence-n2"), device("pdu", enabled=False)), "fence-n2"),
+        ((("fence-n2",), ("pdu",)), (device("fence-n2"), device("pdu")), "fence-n2|pdu"),
+        ((("fence-n2",), ("pdu",)), (device("fence-n2"), device("pdu", enabled=False)), "fence-n2"),
+        ((("fence-n2", "fence-n2b"),), (device("fence-n2"), device("fence-n2b")), "fence-n2,fence-n2b"),
+    ],
+)
+def test_the_record_names_every_device_that_may_have_done_it(levels, devices, record) -> None:
+    topology = tuple(Level("n2", number, names) for number, names in enumerate(levels, 1))
+    cells = (cell("n1"), cell("n1", "fence-n2b"))[: 2 if "b" in record else 1]
+    now = situation(cells=cells, fencing=replace(fencing(*topology), devices=devices))
+    assert devices_for_the_record(now) == record
 
 
 @pytest.mark.parametrize(
@@ -171,3 +218,13 @@ def test_a_host_that_is_away_proves_nothing() -> None:
     hosts = (Host("n1"), Host("n2"), Host("n3", online=False))
     assert ready_devices(situation(hosts=hosts, cells=(cell("n3"),))) == ()
     assert ready_devices(situation(hosts=hosts, cells=(cell("n3"), cell("n1")))) == ("fence-n2",)
+
+
+def test_a_device_that_nobody_can_watch_is_no_reason_to_stay() -> None:
+    """Of two hosts one goes for good: the device of the other has no place left, and a guest without one counts."""
+    now = situation(
+        fencing=replace(fencing(), devices=(Device("fence-n1", "fence_ipmilan", {}, ("n1",)),)),
+        foreseen=Foreseen(stranded=("fence-n1", "web2")),
+        seen=0,
+    )
+    assert [one.text for one in draining(now)] == ["web2 would have no place"]

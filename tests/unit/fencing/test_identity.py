@@ -20,6 +20,8 @@ KNOWN = {"n1": ONE.bytes.hex(), "n2": TWO.bytes.hex()}
         (bytes(16), {}, KNOWN, {}, Identity(Belongs.UNKNOWN)),
         (ONE.bytes, {"n1": str(ONE)}, {}, {}, Identity(Belongs.PROVEN)),
         (ONE.bytes, {"n1": str(ONE).upper()}, {}, {}, Identity(Belongs.PROVEN)),
+        (ONE.bytes, {"n0": str(ONE), "n1": str(ONE), "n2": str(ONE)}, {}, {}, Identity(Belongs.DOUBLED)),
+        (ONE.bytes, {"n1": str(TWO), "n3": str(ONE), "n2": str(ONE)}, {}, {}, Identity(Belongs.OTHERS, "n2")),
         (ONE.bytes_le, {"n1": str(ONE)}, {}, {}, Identity(Belongs.PROVEN)),
         (ONE.bytes[::-1], {"n1": str(ONE)}, {}, {}, Identity(Belongs.PROVEN)),
         (ONE.bytes, {"n1": str(ONE)}, {"n1": TWO.bytes.hex()}, {}, Identity(Belongs.PROVEN)),

@@ -118,6 +118,18 @@ def test_a_command_is_accepted_only_in_its_own_words(wanted, stdout, accepted):
             + "IPMI Request Match NOT FOUND\n> Error: no response from RAKP 1 message\n> RAKP 2 HMAC is invalid\n"
             + NO_SESSION,
         ),
+        (  # recorded with answers that took 1.0 s
+            Kind.SLOW,
+            3.1,
+            IANA
+            + "IPMI Request Match NOT FOUND\nError: Received an Unexpected Open Session Response\n> RAKP 2 HMAC is invalid\n"
+            + NO_SESSION,
+        ),
+        (
+            Kind.SLOW,
+            3.1,
+            "IPMI Request Match NOT FOUND\n> RAKP 4 message has invalid integrity check value\n" + NO_SESSION,
+        ),
         (
             Kind.UNANSWERED,
             SLOW,
@@ -134,6 +146,7 @@ def test_a_command_is_accepted_only_in_its_own_words(wanted, stdout, accepted):
         (Kind.UNANSWERED, 3.0, NOISE + "Unable to set Chassis Power Control to Down/Off\n"),
         (Kind.UNANSWERED, 3.0, NOISE + "Unable to get Chassis Power Status\n"),
         (Kind.NAME, QUICK, "Address lookup for no.such.host failed\nCould not open socket!\n" + NO_SESSION),
+        (Kind.SILENT, QUICK, IANA + "Could not open socket!\n" + NO_SESSION),
         (Kind.UNCLEAR, QUICK, "Segmentation fault\n"),
         (Kind.UNCLEAR, QUICK, ""),
     ],

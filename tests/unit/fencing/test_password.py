@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from backstay.errors import BadInput, CannotAsk
 from backstay.fencing import password
 from backstay.fencing.ipmi import PARAMETERS
 from backstay.fencing.parameters import Values
-from backstay.host.process import Completed
+from backstay.host.process import Completed, ToolMissing
 
 
 def find(run=None, **given):
@@ -43,15 +46,39 @@ def test_a_missing_file_is_named(tmp_path):
         find(password_file=str(tmp_path / "gone"))
 
 
+def test_what_is_no_file_is_not_read(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for never in (pipe, Path("/dev/zero"), tmp_path):  # the first never begins, the second never ends
+        with pytest.raises(CannotAsk, match=rf"the password file {never} is no regular file"):
+            find(password_file=str(never))
+
+
+def test_of_a_huge_file_only_the_beginning_is_read(tmp_path):
+    file = tmp_path / "password"
+    with file.open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(BadInput, match="has 65536 bytes"):
+        find(password_file=str(file))
+
+
+def test_a_script_that_is_not_there_is_called_the_password_script():
+    def run(argv, **_):
+        raise ToolMissing(argv, "No such file or directory")
+
+    with pytest.raises(CannotAsk, match="the password script /s -x cannot be run: No such file or directory"):
+        find(run, password_script="/s -x")
+
+
 def test_a_script_comes_first():
     calls = []
 
-    def run(argv, timeout):
-        calls.append((argv, timeout))
+    def run(argv, timeout, leashed):
+        calls.append((argv, timeout, leashed))
         return Completed(argv, 0, "from script\n", "")
 
     assert find(run, password_script="/usr/bin/tool --of 'n 2'", password_file="/x") == "from script"
-    assert calls == [(["/usr/bin/tool", "--of", "n 2"], 5.0)]
+    assert calls == [(["/usr/bin/tool", "--of", "n 2"], 5.0, True)]
 
 
 def test_a_script_with_an_open_quotation_is_no_command():
@@ -61,7 +88,7 @@ def test_a_script_with_an_open_quotation_is_no_command():
 
 def test_a_failing_script_says_nothing_of_its_output():
     with pytest.raises(CannotAsk, match="failed with exit code 3") as caught:
-        find(lambda argv, timeout: Completed(argv, 3, "s3cret", "s3cret"), password_script="/s")
+        find(lambda argv, **_: Completed(argv, 3, "s3cret", "s3cret"), password_script="/s")
     assert "s3cret" not in str(caught.value)
 
 

@@ -27,7 +27,9 @@ class Spoken:
     def __init__(self, agent, text: str = "", argv: tuple[str, ...] = ()) -> None:
         out, err = io.StringIO(), io.StringIO()
         self.log: list[str] = []
-        self.code = converse(agent, argv, text.encode, out, err, lambda _name, line: self.log.append(line))
+        self.code = converse(
+            agent, argv, text.encode, out, err, lambda _name, line, _action: self.log.append(line)
+        )
         self.out, self.err = out.getvalue(), err.getvalue()
 
     @property
@@ -138,7 +140,10 @@ def test_an_unknown_option_is_one_line():
         ("hexadecimal_kg=616263\n", ""),
         ("hexadecimal_kg=xyz\n", "hexadecimal_kg is not hexadecimal"),
         ("hexadecimal_kg=610062\n", "hexadecimal_kg has a zero byte inside"),
-        ("power_timeout=soon\n", "power_time-out must be a number"),
+        (
+            "power_timeout=soon\n",
+            "the parameter 'Seconds for a power command to take effect' must be a number",
+        ),
     ],
 )
 def test_validation(more, wrong):
@@ -282,11 +287,49 @@ def test_a_failed_on_of_a_reboot_is_a_warning(with_bmc):
     assert "IPMI completion code 0xd4: insufficient privilege" in spoken.err
 
 
-def test_a_typing_error_does_not_keep_a_host_alive(with_bmc):
-    bmc = Bmc(ON, OFF)
-    spoken = with_bmc(bmc, "action=off\npower_timeout=soon\nlanplus=perhaps\n")
-    assert (spoken.code, bmc.sent) == (0, [OFF])
-    assert "power_time-out must be a number from 1 to 600, not 'soon'; the default is used" in spoken.err
+@pytest.mark.parametrize(
+    ("action", "seen", "sent"),
+    [("off", (ON, OFF), [OFF]), ("on", (OFF, ON), [ON]), ("reboot", (ON, OFF, OFF, ON), [OFF, ON])],
+)
+def test_a_typing_error_does_not_keep_a_host_alive(with_bmc, action, seen, sent):
+    bmc = Bmc(*seen)
+    spoken = with_bmc(bmc, f"action={action}\npower_timeout=soon\nlanplus=perhaps\n")
+    assert (spoken.code, bmc.sent) == (0, sent)
+    assert "to take effect' must be a number from 1 to 600, not 'soon'; the default is used" in spoken.err
+
+
+def test_a_failure_is_one_line_whatever_else_is_to_be_known(with_bmc):
+    """The reason comes first: Pacemaker's log keeps some 200 characters of it."""
+    spoken = with_bmc(Bmc(ON, command=DENIED), "action=off\npower_timeout=soon\nlanplus=perhaps\npassword=\n")
+    assert (spoken.code, len(spoken.errors)) == (1, 1)
+    assert spoken.err.startswith("fence_backstay_ipmi: n2 was not powered off: ")
+    for note in (
+        "not 'soon'; the default is used",
+        "lanplus must be 1 or 0",
+        "no password is given, which only",
+    ):
+        assert note in spoken.err
+
+
+def test_what_the_configuration_is_told_has_the_name_of_the_parameter():
+    wrong = Values(from_lines(b"power_timeout=soon"), ipmi.PARAMETERS).wrong
+    assert wrong == ("power_timeout must be a number from 1 to 600, not 'soon'",)
+
+
+def test_nothing_is_said_to_be_tried_that_is_not():
+    spoken = Spoken(ipmi.AGENT, "username=x\naction=off\n")
+    assert (spoken.code, len(spoken.errors), "is tried" in spoken.err) == (1, 1, False)
+    assert "ip is not given" in spoken.err
+
+
+def test_who_reads_no_errors_does_not_keep_a_host_alive(monkeypatch):
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(ipmi, "bmc_of", lambda call, device: Bmc(ON, OFF))
+    given = f"{GOOD}action=off\nlanplus=perhaps\n".encode()
+    assert converse(ipmi.AGENT, (), lambda: given, io.StringIO(), Closed(), print) == 0
 
 
 @pytest.mark.parametrize("setting", [p.name for p in ipmi.PARAMETERS if "timeout" in p.name])
@@ -339,8 +382,13 @@ def test_a_traceback_goes_to_a_log_that_nobody_waits_for(monkeypatch):
     from backstay.host import syslog
 
     sent = []
-    monkeypatch.setattr(syslog, "send", lambda priority, tag, text: sent.append((priority, tag, text)))
-    protocol.to_system_log("fence_backstay_ipmi", "Traceback")
-    ((priority, tag, text),) = sent
+    monkeypatch.setattr(syslog, "send", lambda *said, fields: sent.append((*said, fields)))
+    protocol.to_system_log("fence_backstay_ipmi", "Traceback", "off")
+    ((priority, tag, text, fields),) = sent
     assert (priority, text) == (3, "Traceback")
+    assert (fields["BACKSTAY_ACTION"], fields["BACKSTAY_CODE"], bool(fields["BACKSTAY_HOST"])) == (
+        "off",
+        "1",
+        True,
+    )
     assert tag.startswith("fence_backstay_ipmi[")

@@ -264,3 +264,23 @@ def test_foreign_words_mislead_nobody(text):
     assert not any(phrase in words for phrase in PACEMAKER_READS)
     assert ";" not in words
     assert len(words) < 160
+
+
+@pytest.mark.parametrize("place", ["https://[bmc.example]/redfish/v1/Tasks/1", "//[x/1"])
+def test_a_place_that_is_no_uri_breaks_nothing(place):
+    """A BMC that has taken a power-off and names its task so has taken it all the same."""
+    assert answers.task_of(Answer(202, {"location": place})) == ""
+    assert answers.link({"Systems": {"@odata.id": place}}, "Systems") == ""
+    found = answers.reset({"Actions": {"#ComputerSystem.Reset": {"target": place}}})
+    assert isinstance(found, Trouble)
+    assert found.kind is Kind.OFFER
+
+
+def test_a_member_that_is_no_uri_still_counts():
+    """Or another system would be the only one, and switched off in its place."""
+    paths = answers.members({"Members": [{"@odata.id": "//[x/1"}, {"@odata.id": "/redfish/v1/Systems/2"}]})
+    assert isinstance(answers.choose_system(paths, ""), Trouble)
+
+
+def test_an_answer_that_is_nested_without_an_end_is_no_object():
+    assert answers.document(Answer(200, {}, b"[" * 1_000_000)) is None

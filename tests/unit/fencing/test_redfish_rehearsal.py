@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import pytest
 
-from backstay.fencing.redfish_rehearsal import NO_RIGHT, REDFISH, STRANGER, trust_of
+from backstay.fencing.redfish_rehearsal import NO_RIGHT, REDFISH, STEPS, STRANGER, trust_of
 from backstay.fencing.rehearsal import OFF, rehearse, wrong
-from tests.unit.fencing.test_rehearsal import Bmc, Said
+from tests.unit.fencing.test_rehearsal import Bmc, Said, refusal
 
 
 class Server(Bmc):
     """A BMC with a certificate."""
+
+    sessions = 0
+
+    def left(self) -> int:
+        return self.sessions
 
     ca, fingerprint, name, system = "/own.crt", "AB", "bmc.invalid", "/redfish/v1/Systems/rehearsal"
 
@@ -35,8 +40,14 @@ class Agent:
     def run(self, agent, action, given, timeout) -> Said:
         if action == "metadata":
             return Said(0, '<action name="off"/>')
-        if action == "list":
-            return Said(0, "rehearsal,")
+        if action in ("list", "list-status"):
+            return Said(0, "rehearsal," + ",ON" * (action == "list-status"))
+        refused = refusal(STEPS, action, given) or ("unsupported action" if action == "no-action" else "")
+        if refused:
+            return Said(1, err=refused)
+        self.bmc.sessions = int(self.broken == "leaves" and action == "off")
+        if "dies" in self.bmc.faults:
+            return Said(0 if self.broken == "dies" else 1, err="whether it is off is not known")
         faults = self.bmc.faults - {self.broken}
         for fault in (
             "only",
@@ -48,7 +59,11 @@ class Agent:
             "password",
             "silent",
         ):
-            if fault in faults and (fault in ("fail-get", "password")) == (action == "status"):
+            if (
+                fault in faults
+                and not (fault == "ignore-set" and self.bmc.value == "1")
+                and (fault in ("fail-get", "password")) == (action == "status")
+            ):
                 told = {"ignore-set": "timed out"}.get(fault, NO_RIGHT)
                 return Said(1, err=SAYS.get(fault, told))
         if "task" in faults and self.bmc.value == "Exception":
@@ -58,7 +73,8 @@ class Agent:
             self.bmc.state = "off" if action == "off" or "fail-on" in self.bmc.faults else "on"
         if "fail-on" in self.bmc.faults and self.broken == "pedant":
             return Said(1, err="on was refused")
-        return Said(OFF if action == "status" and self.bmc.state == "off" else 0)
+        dark = action == "status" and self.bmc.state == "off"
+        return Said(OFF if dark else 0, "Status: ON" if given.get("verbose") else "")
 
 
 class Faulty(Server):
@@ -91,6 +107,8 @@ def test_a_good_agent_has_nothing_wrong():
         ("fail-get", "status says that it is done while the BMC refuses"),
         ("password", "status says that it is done while the BMC has another password"),
         ("silent", "off says that it is done while the BMC answers nothing"),
+        ("dies", "off says that it is done while the BMC dies of the command"),
+        ("leaves", "off leaves a session open"),
         ("pedant", "reboot ended with exit code 1 instead of 0: on was refused"),
     ],
 )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from backstay.fencing.rehearsal import STEPS, key_of, parameters, rehearse, signature, wrong
+from backstay.fencing.ipmi_rehearsal import IPMI, KEYED, STEPS, key_of, parameters, signature
+from backstay.fencing.rehearsal import Step, rehearse, wrong
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Bmc:
         self.state = "on"
         self.sent: list[str] = []
         self.faults: set[str] = set()
+        self.value = ""
 
     def power(self) -> str:
         return self.state
@@ -41,11 +43,29 @@ class Bmc:
     def commands(self) -> list[str]:
         return list(self.sent)
 
+    def left(self) -> int:
+        return 0
+
     def fault(self, name: str, value: str | None) -> None:
         (self.faults.discard if value is None else self.faults.add)(name)
+        self.value = value or ""
 
 
 REFUSED = "insufficient privilege"
+
+
+def refusal(steps: tuple[Step, ...], action: str, given: dict[str, str]) -> str:
+    """What a good agent says to settings that cannot work, as a step has it; nothing for those that can."""
+    return next(
+        (
+            step.says
+            for step in steps
+            if (step.action, step.code, step.fault) == (action, 1, "")
+            and step.settings
+            and all(given.get(name, "") == value for name, value in step.settings)
+        ),
+        "",
+    )
 
 
 class Agent:
@@ -64,14 +84,34 @@ class Agent:
             )
         if self.broken == "hangs" and action == "off":
             return Said(None, err="no end within 60 s")
+        if action == "no-action":
+            return Said(1, err="unsupported action 'no-action'")
         if action == "metadata":
             return Said(0, "" if self.broken == "unknown" else '<action name="off" />')
-        if action == "list":
-            return Said(0, "" if self.broken == "nameless" else "rehearsal,")
+        refused = refusal((*STEPS, KEYED), action, given)
+        if refused and self.broken != "careless":
+            return Said(1, err=refused)
+        if action in ("list", "list-status"):
+            return Said(
+                0, "" if self.broken == "nameless" else "rehearsal," + ",ON" * (action == "list-status")
+            )
+        if action == "validate-all":
+            return Said(0)
         if action in ("monitor", "status"):
             return self.look(action)
-        if "drop" in self.bmc.faults:
-            return Said(0 if self.broken == "ghost" else 1, err="it does not answer")
+        if self.bmc.faults & {"drop", "drop-control"}:
+            believes = self.broken == ("ghost" if "drop" in self.bmc.faults else "hopeful")
+            return Said(0 if believes else 1, err="it does not answer")
+        if "dies" in self.bmc.faults:
+            return Said(0 if self.broken == "trusts-the-dead" else 1, err="whether it is off is not known")
+        if "codes" in self.bmc.faults and self.broken == "gives-up":
+            return Said(1, err="it was busy")
+        if "lost-answer" in self.bmc.faults and self.broken == "wants-an-answer":
+            return Said(1, err="no answer")
+        if self.broken == "pedantic" and given.get("stonith_status_sleep") == "often":
+            return Said(1, err="stonith_status_sleep must be a number")
+        if "maxsess" in self.bmc.faults and self.broken == "once":
+            return Said(1, err="no session slot free")
         for state in {"reboot": ("off", "on")}.get(action, (action,)):
             done = self.switch(state, action)
             if done is not None:
@@ -88,8 +128,13 @@ class Agent:
             )
         if "busy" in self.bmc.faults and self.broken == "hasty-look":
             return Said(1, err="busy")
+        if "maxsess" in self.bmc.faults:
+            return Said(1, err="no session slot free")
         if "fail-get" in self.bmc.faults:
             return Said(2 if self.broken == "guesses" else 1, err=REFUSED)
+        if self.given[-1].get("verbose") == "1":
+            shown = self.bmc.password if self.broken == "shows" else "[hidden]"
+            return Said(0, "Status: ON", f"asked with {shown}")
         dark = self.bmc.state == "off" and action == "status" and self.broken != "blind"
         return Said(2 if dark else 0)
 
@@ -107,11 +152,13 @@ class Agent:
         cycled = "quick-cycle" in self.bmc.faults
         if cycled and self.broken == "cycles-only":
             return Said(1, err="timed out")
-        self.bmc.sent.append(state)
+        self.bmc.sent.append("cycle" if self.broken == "cycles-off" and action == "off" else state)
         if self.broken == "deaf-reboot" and action == "reboot":
             return None
-        if self.bmc.faults & {"fail-set", "ignore-set"}:
+        if self.bmc.faults & {"fail-set", "ignore-set"} and self.bmc.value != "1":
             return self.refused()
+        if "ignore-set" in self.bmc.faults and self.broken == "once-is-enough":
+            return Said(1, err="timed out")
         self.bmc.state = "off" if self.broken == "stays-off" else state
         return None
 
@@ -120,13 +167,16 @@ class Agent:
         if self.broken == {"refused": "deaf", "ignored": "trusting"}[fault]:
             return None
         said = {"silent": "", "vague": "it did not work", "breaks": "the agent itself is broken (TypeError)"}
-        return Said(1, err=said.get(self.broken, REFUSED if fault == "refused" else "timed out"))
+        codes = {"d4": REFUSED, "d5": "not supported in present state", "81": "0x81: defined by its maker"}
+        return Said(
+            1, err=said.get(self.broken, codes[self.bmc.value] if fault == "refused" else "timed out")
+        )
 
 
 def play(broken: str = "", **configured: str) -> tuple[str, Agent]:
     bmc = Bmc()
     agent = Agent(bmc, broken)
-    return rehearse("fence_x", configured, agent, bmc), agent
+    return rehearse("fence_x", configured, agent, bmc, IPMI), agent
 
 
 def test_a_good_agent_has_nothing_wrong():
@@ -152,6 +202,9 @@ def test_a_good_agent_has_nothing_wrong():
         ("unknown", "fence_x metadata does not say '<action name=\"off\"' but: it said nothing"),
         ("guesses", "fence_x status ended with exit code 2 instead of 1"),
         ("hasty", "fence_x off ended with exit code 1 instead of 0: still on"),
+        ("once", "fence_x off ended with exit code 1 instead of 0: no session slot free"),
+        ("hopeful", "fence_x off says that it is done while the BMC ignores the command and the power is on"),
+        ("cycles-off", "fence_x off sent cycle: the power would come back"),
         ("no-fallback", "fence_x off ended with exit code 1 instead of 0: does not offer cipher suite 16"),
         ("deaf-reboot", "fence_x reboot says that it is done while the BMC refuses and the power is on"),
         ("nameless", "fence_x list does not say 'rehearsal,' but: it said nothing"),
@@ -161,6 +214,13 @@ def test_a_good_agent_has_nothing_wrong():
         ("ghost", "fence_x off says that it is done while the BMC answers nothing and the power is on"),
         ("vague", "fence_x off does not say 'insufficient privilege' but: it did not work"),
         ("breaks", "fence_x off ended with exit code 1, but the agent itself is broken (TypeError)"),
+        ("careless", "fence_x validate-all says that it is done while the BMC refuses and the power is on"),
+        ("trusts-the-dead", "fence_x off says that it is done while the BMC dies of the command"),
+        ("gives-up", "fence_x off ended with exit code 1 instead of 0: it was busy"),
+        ("wants-an-answer", "fence_x off ended with exit code 1 instead of 0: no answer"),
+        ("once-is-enough", "fence_x off ended with exit code 1 instead of 0: timed out"),
+        ("pedantic", "fence_x off ended with exit code 1 instead of 0: stonith_status_sleep must be"),
+        ("shows", "fence_x status shows the password"),
     ],
 )
 def test_each_broken_agent_is_found(broken, said):
@@ -182,7 +242,7 @@ class Starved(Agent):
     late = True
 
     def run(self, agent, action, given, timeout) -> Said:
-        if action == "off" and "ignore-set" in self.bmc.faults and self.late:
+        if action == "off" and "ignore-set" in self.bmc.faults and not self.bmc.value and self.late:
             self.late = False
             self.given.append(dict(given))
             return Said(1, err="gave no complete answer")
@@ -192,7 +252,7 @@ class Starved(Agent):
 def test_what_went_wrong_once_is_tried_again_with_more_patience():
     bmc = Bmc()
     agent = Starved(bmc)
-    assert rehearse("fence_x", {}, agent, bmc) == ""
+    assert rehearse("fence_x", {}, agent, bmc, IPMI) == ""
     first, again = [given for given in agent.given if given.get("power_timeout") in ("2", "8")][:2]
     assert (first["login_timeout"], again["login_timeout"], again["power_timeout"]) == ("5", "20", "8")
 
@@ -208,7 +268,7 @@ class Hasty(Agent):
 
 def test_an_agent_that_says_that_it_is_broken_gets_no_second_try():
     bmc = Bmc()
-    assert "the agent itself is broken (NameError)" in rehearse("fence_x", {}, Hasty(bmc), bmc)
+    assert "the agent itself is broken (NameError)" in rehearse("fence_x", {}, Hasty(bmc), bmc, IPMI)
 
 
 def test_no_fault_is_left_behind():
@@ -221,9 +281,11 @@ def test_a_real_bmc_is_out_of_reach():
             "password": "p", "passwd": "p", "password_file": "/f", "password_script": "/s", "hexadecimal_kg": "61",
             "target": "0x20", "delay": "9", "ipport": "623"}  # fmt: skip
     _, agent = play(**real)
-    assert len(agent.given) == len(STEPS)
+    assert len(agent.given) == len((*STEPS, KEYED))
     for given in agent.given:
-        assert (given["ip"], given["ipport"], given["plug"]) == ("127.0.0.1", "9000", "rehearsal")
+        assert given["ip"] in ("127.0.0.1", "rehearsal..invalid")  # the latter can be no name
+        assert given["ipport"] in ("9000", "65536")  # the latter is no port
+        assert given["plug"] in ("rehearsal", "a\0b")
         assert not {"10.0.0.2", "u", "p", "/f", "/s"} & set(given.values())
 
 
@@ -269,4 +331,4 @@ def test_devices_that_differ_in_address_share_a_rehearsal():
 
 
 def test_a_reason_is_not_asked_of_a_success():
-    assert wrong(STEPS[2], Said(0), "on", []) == ""
+    assert wrong(Step("monitor", "on", 0, "on"), Said(0), "on", []) == ""

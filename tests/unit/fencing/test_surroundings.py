@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from backstay.fencing.completeness import ERROR, WARNING
+from backstay.fencing.finding import ERROR, WARNING
 from backstay.fencing.surroundings import SOFTDOG, Corosync, Sbd, Surroundings, findings
 from backstay.host import corosync, sbd
 from tests.unit.fencing.test_completeness import GOOD, PAIR, WATCHED, pair

@@ -39,6 +39,7 @@ class Bmc:
 def test_the_second_suite_is_taken_for_good_and_said_once():
     first, second, said = Bmc(NO_SUITE), Bmc(), []
     both = Falling(first, second, lambda: said.append("fell"))
+    assert both.fell is False
     assert both.power(1) is Power.ON
     assert both.switch(Power.OFF, 1) is None
     assert both.guid(1) == bytes(16)
@@ -72,3 +73,10 @@ def test_the_command_after_a_cycle_is_a_plain_off():
     for wanted in (Power.OFF, Power.OFF, Power.ON):
         cycling.switch(wanted, 1)
     assert bmc.asked == ["cycle", "off", "on"]
+
+
+@pytest.mark.parametrize("trouble", [None, Trouble(Kind.REFUSED, 0xD4)])
+def test_what_the_bmc_answers_is_handed_on_unaltered(trouble: Trouble | None):
+    both = Falling(Bmc(trouble), Bmc(), lambda: None)
+    assert [both.cycle(1), both.switch(Power.OFF, 1)] == [trouble, trouble]
+    assert [both.power(1), both.guid(1)] == ([trouble] * 2 if trouble else [Power.ON, bytes(16)])

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backstay.host.container import Containers, is_controller, key_of
-from backstay.host.emulator import lacks, name_of, uuid_of
+from backstay.host.container import Containers, Everything, is_controller, key_of
+from backstay.host.emulator import is_frozen, lacks, name_of, uuid_of
 from backstay.host.proc import Proc, Process
 
 UUID = "11111111-2222-3333-4444-5555555555c1"
@@ -248,3 +248,44 @@ def test_a_process_in_a_containers_group_is_never_missed(
     assert [pid for pid, *_said in found] in ([111], [] if not ours else [111])
     if ours:
         assert found[0][1] in ("box1", *cmdline.decode("utf-8", "surrogateescape").split("\0"))
+
+
+def test_whoever_does_not_know_what_a_domain_is_sees_emulators_and_containers(machine: Machine) -> None:
+    machine.controller()
+    machine.process(111, inside=[1])
+    machine.known()
+    machine.process(
+        300,
+        group="/machine/qemu-3-web1.libvirt-qemu",
+        arguments=("kvm", "-name", "guest=web1", "-uuid", "AB"),
+    )
+    there = Everything(Proc(str(machine.place / "proc")), run=str(machine.place / "run"))
+    assert [(one.pid, name_of(one.arguments), uuid_of(one.arguments)) for one in there.all()] == [
+        (111, "box1", UUID),
+        (300, "web1", "ab"),
+    ]
+    assert not there.by_pid
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "frozen"),
+    [
+        (f"groups/freezer{GROUP}/freezer.state", "FROZEN\n", True),
+        (f"groups/freezer{GROUP}/freezer.state", "FREEZING\n", True),
+        (f"groups/freezer{GROUP}/freezer.state", "THAWED\n", False),
+        ("groups/cgroup.events", "populated 1\nfrozen 1\n", True),
+        ("groups/cgroup.events", "populated 1\nfrozen 0\n", False),
+        ("groups/unified/cgroup.events", "populated 1\nfrozen 1\n", True),
+        ("proc/111/wchan", "__refrigerator", True),
+        ("proc/111/wchan", "do_freezer_trap", True),
+        ("proc/111/wchan", "do_nanosleep", False),
+    ],
+)
+def test_a_container_whose_init_gets_no_time_is_frozen(
+    machine: Machine, file: str, text: str, frozen: bool
+) -> None:
+    machine.controller()
+    machine.process(111, inside=[1])
+    (machine.place / file).parent.mkdir(parents=True, exist_ok=True)
+    (machine.place / file).write_text(text)
+    assert [is_frozen(one) for one in machine.containers().all()] == [frozen]

@@ -97,7 +97,9 @@ def test_a_process_that_cannot_be_understood_is_not_gone(top: Path, stat: bytes,
 @settings(max_examples=100)
 @given(
     STAT,
-    st.one_of(st.text(max_size=60), st.sampled_from(["1 b 4711 99 900 web1\n", "1 b 47 x y z\n", "\n\n"])),
+    st.one_of(
+        st.text(max_size=60), st.sampled_from(["2 b 4711 99 900 1 99 - web1\n", "2 b 47 x y z\n", "\n\n"])
+    ),
 )
 def test_a_note_or_a_process_that_is_odd_does_not_hold(top: Path, stat: bytes, note: str) -> None:
     place = top / "unchanged"
@@ -115,7 +117,7 @@ def test_a_note_or_a_process_that_is_odd_does_not_hold(top: Path, stat: bytes, n
     if holds:
         fields = stat.rpartition(b")")[2].split()
         assert fields[0].decode() in RUNS
-        assert note.split()[:4] == ["1", "b", str(PID), fields[19].decode()]
+        assert note.split()[:4] == ["2", "b", str(PID), fields[19].decode()]
     mine.take()
     assert state.read("web1") == ""
 

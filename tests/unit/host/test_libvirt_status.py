@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backstay.host.libvirt_status import says_running, written, written_pid
+from backstay.host.libvirt_status import says_running, writer, written, written_pid
 
 COMMENT = """<!--
 WARNING: THIS IS AN AUTO-GENERATED FILE. CHANGES TO IT ARE LIKELY TO BE
@@ -91,3 +91,42 @@ def test_the_process_that_libvirt_minds(tmp_path: Path, line: str, pid: int) -> 
     (tmp_path / "web1.xml").write_text(f"{COMMENT}{line}\n")
     assert written_pid("web1", str(tmp_path)) == pid
     assert written_pid("other", str(tmp_path)) == 0
+
+
+def daemon(top: Path, name: str, pid: int, *, command: str = "", state: str = "S") -> None:
+    (top / f"{name}.pid").write_text(str(pid))
+    place = top / "proc" / str(pid)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "stat").write_text(f"{pid} ({command or name}) {state} {'0 ' * 18}77 0\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "pid"),
+    [
+        ({}, 500),
+        ({"state": "R"}, 500),
+        ({"state": "T"}, 0),
+        ({"state": "t"}, 0),
+        ({"state": "Z"}, 0),
+        ({"state": "D"}, 0),
+        ({"command": "bash"}, 0),
+        ({"name": "virtqemud"}, 500),
+        ({"name": "virtlogd"}, 0),
+    ],
+)
+def test_the_writer_lives_and_attends(tmp_path: Path, given: dict[str, str], pid: int) -> None:
+    daemon(tmp_path, **{"name": "libvirtd", **given, "pid": 500})  # type: ignore[arg-type]
+    assert writer(str(tmp_path), str(tmp_path / "proc")) == ((pid, 77) if pid else (0, 0))
+
+
+def test_the_one_that_lives_is_the_writer(tmp_path: Path) -> None:
+    """A host that was changed to modular daemons may still have the pid file of libvirtd."""
+    daemon(tmp_path, "libvirtd", 500, command="bash")
+    daemon(tmp_path, "virtqemud", 600)
+    assert writer(str(tmp_path), str(tmp_path / "proc")) == (600, 77)
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "500 600", "999"])
+def test_a_pid_file_that_is_odd_names_nobody(tmp_path: Path, text: str) -> None:
+    (tmp_path / "libvirtd.pid").write_text(text)
+    assert writer(str(tmp_path), str(tmp_path / "proc")) == (0, 0)

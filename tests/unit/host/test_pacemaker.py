@@ -28,7 +28,7 @@ def test_a_patch_without_an_answer_is_not_called_a_failure_to_load():
 
     with pytest.raises(CannotAsk, match="so nobody knows whether the configuration was loaded") as caught:
         cluster(silent).replace(OLD, OLD)
-    assert "--dry-run" in caught.value.hint
+    assert "backstay plan" in caught.value.hint
 
 
 def test_a_configuration_that_moved_is_refused():

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from backstay.host.libvirt_status import writer
 from backstay.host.state import State
 from backstay.host.unchanged import TRUSTED, Unchanged, is_recurring_monitor
 
 PID, START = 4711, 99
+DAEMON, SINCE = 500, 7
 RECURRING = {"OCF_RESKEY_CRM_meta_interval": "10000"}
 
 
@@ -32,22 +34,43 @@ class Machine:
         boot.parent.mkdir(parents=True)
         boot.write_text("this-boot\n")
         self.process()
+        self.daemon()
 
     def process(self, state: str = "S", start: int = START) -> None:
-        stat = self.proc / str(PID) / "stat"
-        stat.parent.mkdir(exist_ok=True)
-        stat.write_text(f"{PID} (qemu) x) {state} {' 0' * 18} {start} 0 0\n")
+        self._stat(self.proc / str(PID), "qemu) x", state, start)
+
+    def daemon(self, state: str = "S", pid: int = DAEMON, start: int = SINCE, name: str = "libvirtd") -> None:
+        (self.proc.parent / "libvirtd.pid").write_text(str(pid))
+        self._stat(self.proc / str(pid), name, state, start)
+
+    def processor(self, waits_in: str, kind: str = "KVM", state: str = "S") -> None:
+        """Give the guest a processor, which waits in that function of the kernel."""
+        thread = self.proc / str(PID) / "task" / "4713"
+        self._stat(thread, "CPU 0", state, START)
+        (thread / "comm").write_text(f"CPU 0/{kind}\n")
+        (thread / "wchan").write_text(waits_in)
+
+    def _stat(self, place: Path, name: str, state: str, start: int) -> None:
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "stat").write_text(f"1 ({name}) {state} {' 0' * 18} {start} 0 0\n")
 
     def unchanged(self) -> Unchanged:
         return Unchanged(
-            self.environ, self.state, str(self.proc), lambda: self.now, lambda *asked: asked == self.word
+            self.environ,
+            self.state,
+            str(self.proc),
+            lambda: self.now,
+            lambda *asked: asked == self.word,
+            lambda: writer(str(self.proc.parent), str(self.proc)),
         )
 
-    def long_way(self, well: bool = True) -> bool:
+    def long_way(self, well: bool = True, answers: bool = True) -> bool:
         """Do as the agent does; gives whether libvirt's written word was enough."""
         mine = self.unchanged()
         mine.take()
         enough = mine.says_running("web1", PID)
+        if answers and not enough:
+            mine.answered()
         if well:
             mine.keep("web1", PID, START)
         return enough
@@ -95,6 +118,10 @@ CHANGES: dict[str, Callable[[Machine], object]] = {
     "it was stopped by a signal": lambda machine: machine.process(state="T"),
     "it is traced": lambda machine: machine.process(state="t"),
     "it is a zombie": lambda machine: machine.process(state="Z"),
+    "libvirtd is gone": lambda machine: (machine.proc / str(DAEMON) / "stat").unlink(),
+    "libvirtd was stopped": lambda machine: machine.daemon(state="T"),
+    "libvirtd is blocked": lambda machine: machine.daemon(state="D"),
+    "libvirtd is another": lambda machine: machine.daemon(start=SINCE + 1),
     "libvirt says something else": lambda machine: setattr(machine, "word", ("", 0)),
     "a parameter is another": lambda machine: machine.environ.update(OCF_RESKEY_config="/srv/web2.xml"),
     "a parameter is new": lambda machine: machine.environ.update(OCF_RESKEY_force_stop="true"),
@@ -105,9 +132,9 @@ CHANGES: dict[str, Callable[[Machine], object]] = {
     "it is another boot": lambda machine: (machine.proc / "sys/kernel/random/boot_id").write_text(
         "another\n"
     ),
-    "the note is torn": lambda machine: machine.state.write("web1", "1 this-boot 47"),
+    "the note is torn": lambda machine: machine.state.write("web1", "2 this-boot 47"),
     "the note is another version's": lambda machine: machine.state.write(
-        "web1", "0" + machine.state.read("web1")[1:]
+        "web1", "1" + machine.state.read("web1")[1:]
     ),
 }
 
@@ -161,3 +188,50 @@ def test_only_a_recurring_monitor_has_a_short_way(
     argv: list[str], environ: dict[str, str], expected: bool
 ) -> None:
     assert is_recurring_monitor(argv, environ) is expected
+
+
+def test_an_answer_that_did_not_come_is_no_question_asked(machine: Machine) -> None:
+    """Or a libvirtd that hangs would be trusted for another while, each time that it was asked in vain."""
+    machine.long_way()
+    machine.now += TRUSTED
+    assert not machine.long_way(answers=False)
+    assert not machine.holds()
+    assert not machine.long_way(answers=False)
+
+
+def test_the_word_of_a_libvirtd_that_has_just_started_does_not_count(machine: Machine) -> None:
+    assert not machine.long_way()
+    assert machine.long_way()
+    machine.daemon(start=SINCE + 1)
+    assert not machine.long_way()
+    assert machine.long_way()
+    machine.daemon(name="bash")
+    assert not machine.long_way(answers=False)
+    assert not machine.long_way(answers=False)
+    machine.daemon()
+    assert not machine.long_way()
+
+
+@pytest.mark.parametrize("waits_in", ["kvm_vcpu_block", "0"])
+def test_under_kvm_a_processor_is_seen_to_run(machine: Machine, waits_in: str) -> None:
+    machine.processor(waits_in, state="R" if waits_in == "0" else "S")
+    machine.long_way()
+    assert machine.holds()
+    machine.processor("futex_do_wait")
+    assert not machine.holds()
+    assert not machine.long_way(answers=False)
+
+
+def test_a_processor_that_is_not_seen_running_leaves_no_note(machine: Machine) -> None:
+    """Or the next monitors would look at none."""
+    machine.processor("futex_do_wait")
+    machine.long_way()
+    machine.processor("kvm_vcpu_block")
+    assert not machine.holds()
+
+
+def test_without_kvm_one_look_at_a_processor_tells_nothing(machine: Machine) -> None:
+    machine.processor("futex_do_wait", "TCG")
+    machine.long_way()
+    assert machine.long_way()
+    assert machine.holds()

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backstay.errors import BadInput
+from backstay.host.clock import Deadline, until
 from backstay.lab.bmc import packets, suites, users
 from backstay.lab.bmc.chassis import CYCLE, OFF, ON, RESET, FileChassis, Switch
 from backstay.lab.bmc.commands import Commands
@@ -142,6 +143,39 @@ def test_a_refusal_has_a_code(tmp_path, text, code):
     assert faults.completion("fail-set") is None
     faults.set("fail-set", text)
     assert faults.completion("fail-set") == code
+
+
+def test_codes_strike_once_each_and_heal(tmp_path):
+    faults = Faults(tmp_path)
+    assert faults.next_code("codes") is None
+    faults.set("codes", "c3 d1")
+    assert [faults.next_code("codes") for _ in range(3)] == [0xC3, 0xD1, None]
+    assert faults.active() == {}
+
+
+def test_who_dies_of_a_command_is_dead_from_then_on(machine):
+    faults = machine.faults
+    faults.set("dies")
+    assert not faults.dead()
+    assert machine.answer(chassis_message(CONTROL, b"\0"), session(OPERATOR)) == b"\0"
+    assert (faults.dead(), machine.switch.is_on()) == (True, True)
+    faults.clear("dies")
+    assert not faults.dead()
+
+
+def test_a_command_that_is_ignored_once_is_heard_the_second_time(machine):
+    machine.faults.set("ignore-set", "1")
+    off = chassis_message(CONTROL, b"\0")
+    assert machine.answer(off, session(OPERATOR)) == b"\0"
+    assert machine.switch.is_on()
+    machine.answer(off, session(OPERATOR))
+    until(lambda: not machine.switch.is_on() or None, Deadline(10))
+
+
+def test_what_was_done_may_stay_unanswered(machine):
+    machine.faults.set("lost-answer")
+    assert machine.answer(chassis_message(CONTROL, b"\0"), session(OPERATOR)) is None
+    until(lambda: not machine.switch.is_on() or None, Deadline(10))
 
 
 def test_a_fault_that_nobody_knows_is_refused(tmp_path):

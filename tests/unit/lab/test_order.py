@@ -78,3 +78,14 @@ def test_a_lab_that_is_not_there_is_not_mended(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "lab", tmp_path / "cache")
     assert order.restore(layout, NODES) == ("the lab has the nodes (none) instead of n1 n2 n3",)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_fencing_is_off_while_a_lab_is_tidied() -> None:
+    wanted = '<configuration><crm_config><cluster_property_set id="a"><nvpair id="b" name="dc-deadtime" value="4s"/>'
+    given = wanted + '<nvpair id="c" name="stonith-enabled" value="true"/></cluster_property_set>'
+    found = order.unfenced(given)
+    assert found.count("stonith-enabled") == 1
+    assert 'name="stonith-enabled" value="false"' in found
+    assert found.replace('<nvpair id="unfenced-while-tidied" name="stonith-enabled" value="false"/>', "") == (
+        wanted + "</cluster_property_set>"
+    )

@@ -8,10 +8,11 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from backstay.cloud.model import Bmc, Cloud, Cluster, Domain, Host, Quorum, QuorumDevice, Storage
+from backstay.cloud.model import Bmc, Cloud, Cluster, Device, Domain, Host, Quorum, QuorumDevice, Storage
 from backstay.cloud.units import Bytes
 from backstay.host.far import Machine
-from backstay.members.preflight import ERROR, NOTE, Candidate, findings, questions
+from backstay.members.candidate import ERROR, NOTE, Candidate
+from backstay.members.preflight import findings, questions, questions_to_members
 
 SECRET = "/etc/backstay/bmc.password"
 PROGRAMS = {"pacemaker": "2.1.5", "corosync": "3.1.7", "libvirt": "9.0.0", "backstay": "0.1"}
@@ -160,3 +161,91 @@ def test_what_is_asked_leaves_out_what_pacemaker_mounts() -> None:
     assert asked == ("name:n1", "name:n2", "path:/srv/vm/web1.xml", "path:/srv/disks", f"secret:{SECRET}")
     mounted = replace(CLOUD, storage=(Storage("vm", "nfs", PurePosixPath("/srv/vm")),))
     assert "path:/srv/vm/web1.xml" not in questions(host(2), mounted)
+
+
+BMC_SCRIPT, DEVICE_SCRIPT = "/usr/local/sbin/bmc-password", "/usr/local/sbin/pdu-password"
+SCRIPTED = replace(
+    CLOUD,
+    hosts=(
+        replace(host(1), bmc=Bmc("192.0.2.101", "fencer", None, PurePosixPath(BMC_SCRIPT))),
+        host(2),
+    ),
+    devices=(Device("pdu", "fence_apc", (("n1", "1"),), password_script=PurePosixPath(DEVICE_SCRIPT)),),
+)
+
+
+def test_programs_that_print_a_password_are_asked_for_as_well() -> None:
+    asked = [word for word in questions(host(2), SCRIPTED) if word.startswith("secret:")]
+    assert asked == [f"secret:{SECRET}", f"secret:{BMC_SCRIPT}", f"secret:{DEVICE_SCRIPT}"]
+    assert not [word for word in questions(host(2, remote=True), SCRIPTED) if "secret" in word]
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("0:755:90", ""),
+        ("0:700:90", ""),
+        ("", "is missing or empty"),
+        ("0:700:0", "is missing or empty"),
+        ("0:644:90", "cannot be run"),
+        ("1000:755:90", "can be changed by others than root"),
+        ("0:775:90", "can be changed by others than root"),
+        ("0:757:90", "can be changed by others than root"),
+    ],
+)
+@pytest.mark.parametrize("path", [BMC_SCRIPT, DEVICE_SCRIPT])
+def test_a_program_that_prints_a_password_is_no_secret_and_nobody_elses(
+    path: str, told: str, said: str
+) -> None:
+    found = findings(candidate(replace(GOOD, secrets={path: told}), cloud=SCRIPTED))
+    assert [each.severity for each in found] == [ERROR] * bool(said)
+    assert all(each.text.startswith(path) and said in each.text for each in found)
+    assert all(("0700" in each.todo) and ("0600" not in each.todo) for each in found)
+
+
+CA, OTHER_CA = "/etc/backstay/bmc-ca.pem", "/etc/backstay/old-ca.pem"
+
+
+def by_redfish(number: int, tls_ca: str, *, remote: bool = False) -> Host:
+    made = host(number, remote=remote)
+    assert made.bmc
+    return replace(made, bmc=replace(made.bmc, protocol="redfish", tls_ca=PurePosixPath(tls_ca)))
+
+
+SIGNED = replace(CLOUD, hosts=(by_redfish(1, OTHER_CA), by_redfish(2, CA)))
+
+
+def test_who_is_asked_for_which_certificates() -> None:
+    """The new host fences all of them; the members fence it."""
+    joins = by_redfish(2, CA)
+    asked = [word for word in questions(joins, SIGNED) if word.startswith("certificate:")]
+    assert asked == [f"certificate:{OTHER_CA}", f"certificate:{CA}"]
+    assert questions_to_members(joins) == ("name:n2", f"certificate:{CA}")
+    assert questions_to_members(host(2)) == ("name:n2",)
+    assert not [word for word in questions(by_redfish(2, CA, remote=True), SIGNED) if "certificate" in word]
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("good", ""), ("missing", "is missing"), ("none", "holds no certificate"), ("", "cannot be read")],
+)
+@pytest.mark.parametrize("where", ["there", "on n1"])
+def test_certificates_that_a_bmc_cannot_be_checked_with(where: str, word: str, said: str) -> None:
+    words = {"there": {CA: "good", OTHER_CA: "good"}, "on n1": {CA: "good"}}
+    words[where] |= {CA: word}
+    machine, member = (
+        replace(known, certificates=words[who]) for who, known in (("there", GOOD), ("on n1", MEMBER))
+    )
+    found = findings(candidate(machine, members={"n1": member}, host=by_redfish(2, CA), cloud=SIGNED))
+    place = "" if where == "there" else " on n1"
+    assert [each.text for each in found] == ([f"{CA} (tls_ca){place} {said}"] if said else [])
+    assert all(each.severity == ERROR and each.todo for each in found)
+
+
+def test_certificates_of_which_nothing_was_said_are_not_good() -> None:
+    found = findings(candidate(host=by_redfish(2, CA), cloud=SIGNED))
+    assert [each.text for each in found] == [
+        f"{OTHER_CA} (tls_ca) cannot be read",
+        f"{CA} (tls_ca) cannot be read",
+        f"{CA} (tls_ca) on n1 cannot be read",
+    ]

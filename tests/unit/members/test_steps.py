@@ -48,8 +48,12 @@ MEMBER_THAT_GOES = replace(
     busy=("web1",),
 )
 REMOTE_THAT_GOES = replace(MEMBER_THAT_GOES, remote=True, connected=True, stale=(), running=True)
-OTHER_MACHINE = replace(MEMBER, changed=True, busy=("web1",), loaded=False, active=False, keyless=(HOST,))
+OTHER_MACHINE = replace(
+    MEMBER, changed=True, busy=("web1",), loaded=False, active=False, keyless=(HOST,),
+    stale=(HOST, *MEMBERS), running=False, moved=True, naming=MEMBERS,
+)  # fmt: skip
 DEAD = replace(OTHER_MACHINE, joined=False, busy=(), changed=False, loaded=True)
+SAME_ADDRESS = replace(DEAD, stale=(HOST,), running=True, moved=False, naming=())
 
 
 def deed(now: Now, step: Step, table: Table) -> Now:
@@ -69,6 +73,8 @@ def deed(now: Now, step: Step, table: Table) -> Now:
         ),
         Verb.CONF: lambda: replace(now, stale=tuple(name for name in now.stale if name != step.where)),
         Verb.RELOAD: lambda: replace(now, running=True),
+        Verb.OMIT: lambda: replace(now, naming=tuple(name for name in now.naming if name != step.where)),
+        Verb.PART: lambda: replace(now, moved=False),
         Verb.START: lambda: replace(now, active=True),
         # The host's own capacity can be written only when Pacemaker knows it.
         Verb.JOIN: lambda: replace(now, joined=True, standby=True, listed=True, loaded=now.remote),
@@ -105,6 +111,7 @@ STORIES = {
     "a remote host that goes": (REMOTE_THAT_GOES, leaving),
     "another machine": (OTHER_MACHINE, replacing),
     "a machine in the place of a dead one": (DEAD, replacing),
+    "a machine with the address of a dead one": (SAME_ADDRESS, replacing),
     "a dead member that goes": (
         replace(MEMBER_THAT_GOES, joined=False, active=False, reached=False, leftovers=False, busy=()),
         leaving,
@@ -223,6 +230,14 @@ def test_the_old_machine_is_off_before_its_fence_device_is_another_one(story: st
     assert (Verb.EMPTY in done) is start.joined
 
 
+def test_another_address_is_read_by_a_corosync_that_has_let_go_of_the_old_one() -> None:
+    """Corosync 3.1.7 refuses the address of a member to change (CS_ERR_INVALID_PARAM), and takes a new member."""
+    done, _ = play(OTHER_MACHINE, replacing)
+    order = [Verb.OFF, Verb.OMIT, Verb.OMIT, Verb.OMIT, Verb.PART, *[Verb.CONF] * 4, Verb.RELOAD, Verb.START]
+    assert [step.verb for step in done if step.verb in order] == order
+    assert Verb.OMIT not in [step.verb for step in play(SAME_ADDRESS, replacing)[0]]
+
+
 def test_a_host_that_is_in_place_needs_nothing() -> None:
     assert joining(MEMBER) == ()
     assert joining(replace(MEMBER, remote=True, connected=True)) == ()
@@ -255,5 +270,5 @@ def test_a_mark_is_what_was_written() -> None:
 
 def test_every_verb_is_said_in_words() -> None:
     for verb in Verb:
-        text = Step(verb, "n2").text(HOST, "n1")
+        text = Step(verb, "n2").text(host=HOST, here="n1")
         assert "{" not in text

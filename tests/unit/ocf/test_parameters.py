@@ -104,7 +104,8 @@ def test_bad_values_become_the_default_where_failing_would_hurt(
     name: str, given: str, complaint: str
 ) -> None:
     sample = read(lenient=True, **{name: given})
-    assert sample.warnings == (f"parameter {name} {complaint}",)
+    assert sample.warnings == (f"parameter {name} {complaint}; the default is used",)
+    assert sample.rejected == {name: given}
     assert getattr(sample, name) == getattr(Sample(), name)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from lxml import etree
 
-from backstay.plan.happened import Look, Record, absent, compare, happened, look
+from backstay.plan.happened import Look, Record, compare, happened, look, present, under_way
 from backstay.plan.transition import Step, Transition
 
 N1, N2, NOWHERE = frozenset({"n1"}), frozenset({"n2"}), frozenset()
@@ -129,8 +129,19 @@ def test_a_host_that_was_away_counts_as_fenced_when_that_was_foreseen():
     assert fenced == (Step("fence", "n1"),)
 
 
-def test_who_is_absent():
+def test_who_is_present():
+    """The state of a remote host has no crmd, whether it is there or not."""
     cib = etree.fromstring(
-        """<cib><status><node_state uname="n1" crmd="online"/><node_state uname="n2" crmd="offline"/></status></cib>"""
+        """<cib><status><node_state uname="n1" crmd="online"/><node_state uname="n2" crmd="offline"/>
+        <node_state uname="n3" remote_node="true" in_ccm="true"/></status></cib>"""
     )
-    assert absent(cib) == {"n2"}
+    assert present(cib) == {"n1"}
+
+
+def test_what_has_begun_and_has_no_answer_is_under_way():
+    cib = etree.fromstring(
+        """<cib><status><node_state uname="n1"><lrm><lrm_resources><lrm_resource id="web1">
+        <lrm_rsc_op operation="start" op-status="-1"/></lrm_resource><lrm_resource id="web2">
+        <lrm_rsc_op operation="stop" op-status="0"/></lrm_resource></lrm_resources></lrm></node_state></status></cib>"""
+    )
+    assert under_way(cib) == ("start of web1 on n1",)

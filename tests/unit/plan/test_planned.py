@@ -44,3 +44,8 @@ def test_a_plan_is_known_from_a_description():
 def test_a_broken_plan_is_one_sentence(data):
     with pytest.raises(BadInput, match=r"^p is "):
         read(data, "p")
+
+
+def test_a_plan_that_lacks_something_says_what():
+    with pytest.raises(BadInput, match="p is not a plan: it has no 'after'"):
+        read(write(PLAN).replace(b'"after"', b'"later"'), "p")

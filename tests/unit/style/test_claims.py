@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.style.claims import Claim, faults, parse, promises
+from tests.unit.style.claims import Claim, faults, parse, promises, unseen
 
 DOCUMENT = """# Thing
 - not a promise
@@ -75,3 +75,47 @@ def test_the_documents_of_backstay(repository):
     wrong = faults(claims, documents)
     if wrong:
         pytest.fail("\n".join(wrong), pytrace=False)
+
+
+MODULES = {
+    "t/test_all.py": "import pytest\npytestmark = pytest.mark.long\ndef test_a(): ...\n",
+    "t/test_one.py": "import pytest\n@pytest.mark.long\ndef test_b(): ...\ndef test_c(): ...\n",
+    "t/test_some.py": "import pytest\n@pytest.mark.parametrize('x', [pytest.param(1, marks=pytest.mark.long), 2])\n"
+    "def test_d(x): ...\n",
+}
+ROW = "| 2026-11-20 | abc | `{}` | 9 s | {} |"
+
+
+@pytest.mark.parametrize(
+    ("test", "row", "result", "fault"),
+    [
+        ("t/test_all.py::test_a", "test_all.py -k a", "passed, both", ()),
+        ("t/test_all.py::test_a[x]", "t/test_all.py", "57 passed; then another failed", ("t/test_all.py",)),
+        ("t/test_all.py::test_a", "u/test_all.py", "passed", ("t/test_all.py",)),
+        ("t/test_all.py::test_a", "test_all.py -k a", "failed: 3 passed", ("t/test_all.py",)),
+        ("t/test_all.py::test_a", "test_all.py -k a", "it began", ("t/test_all.py",)),
+        ("t/test_all.py::test_a", "test_all.pyc", "passed", ("t/test_all.py",)),
+        ("t/test_one.py::test_b", "test_all.py", "passed; test_one.py was not run", ("t/test_one.py",)),
+        ("t/test_one.py::test_c", "nothing", "passed", ()),
+        ("t/test_some.py::test_d", "nothing", "passed", ()),
+    ],
+)
+def test_a_claim_that_rests_on_what_nobody_saw_is_found(test, row, result, fault):
+    assert unseen((Claim("x", "R", (test,)),), MODULES, ROW.format(row, result)) == fault
+
+
+@pytest.mark.parametrize(("newest", "fault"), [("passed", ()), ("failed: it hung", ("t/test_all.py",))])
+def test_the_newest_row_counts(newest, fault):
+    before = "failed" if newest == "passed" else "passed"
+    records = "\n".join(ROW.format("test_all.py", result) for result in (newest, before))
+    assert unseen((Claim("x", "R", ("t/test_all.py::test_a",)),), MODULES, records) == fault
+
+
+def test_what_claims_rest_on_was_seen(repository):
+    claims = parse((repository / "tests/claims.toml").read_text(encoding="utf-8"))
+    paths = {test.partition("::")[0] for claim in claims for test in claim.tests}
+    modules = {path: (repository / path).read_text(encoding="utf-8") for path in paths}
+    missing = unseen(claims, modules, (repository / "tests/records.md").read_text(encoding="utf-8"))
+    if missing:
+        text = "a claim names a long test of each, and the newest row of tests/records.md about it does not say that it passed"
+        pytest.fail(f"{text}:\n" + "\n".join(missing), pytrace=False)

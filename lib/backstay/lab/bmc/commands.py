@@ -111,7 +111,7 @@ class Commands:
         code = answer[0] if answer else None
         word = chassis.WORDS.get(operation, f"{operation:#x}")
         self.note("chassis-control", command=word, user=session.user, code=code)
-        return answer
+        return None if self.faults.has("lost-answer") else answer
 
     def _control_answer(self, operation: int, session: Session) -> bytes | None:
         faults = self.faults
@@ -121,14 +121,20 @@ class Commands:
             return None
         if faults.spend("busy"):
             return bytes([NODE_BUSY])
-        refused = faults.completion("fail-set")
+        refused = faults.next_code("codes")
+        if refused is None:
+            refused = faults.completion("fail-set")
         if refused is None and operation == chassis.ON:
             refused = faults.completion("fail-on")
         if refused is not None:
             return bytes([refused])
         if operation in (chassis.CYCLE, chassis.RESET) and not self.switch.is_on():
             return bytes([NOT_NOW])
-        if faults.has("ignore-set") or (operation == chassis.CYCLE and faults.has("quick-cycle")):
+        if (
+            faults.die()
+            or faults.spend("ignore-set")
+            or (operation == chassis.CYCLE and faults.has("quick-cycle"))
+        ):
             return OK if operation in chassis.WORDS else bytes([BAD_FIELD])
         delays = {"delay_off": faults.seconds("delay-off"), "delay_on": faults.seconds("delay-on")}
         return OK if self.switch.command(operation, **delays) else bytes([BAD_FIELD])

@@ -24,14 +24,19 @@ KNOWN: Mapping[str, str] = MappingProxyType(
         "fail-get": "refuses chassis status with a completion code (hexadecimal, ff if empty)",
         "fail-set": "refuses chassis control with a completion code (hexadecimal, ff if empty)",
         "fail-on": "refuses to power on, and nothing else, with a completion code (hexadecimal, ff if empty)",
-        "ignore-set": "accepts chassis control and does nothing",
+        "codes": "refuses the next chassis controls with these hexadecimal codes (a blank between), one each",
+        "ignore-set": "accepts chassis control and does nothing, for the next so many commands (for all if empty)",
+        "dies": "answers nothing any more as soon as it has accepted a chassis control, which comes to nothing",
+        "lost-answer": "does what it is told, and its answer to chassis control gets lost",
         "delay-off": "takes so many seconds to power off",
         "delay-on": "takes so many seconds to power on",
         "busy": "answers the next so many chassis commands with node busy (all of them if empty)",
         "password": "every account has this password instead of its own",
-        "maxsess": "has no session slot left",
+        "maxsess": "has no session slot left, for the next so many sessions (for all if empty)",
     }
 )
+
+DEAD = "dead"  # the value of `dies` from then on
 
 
 class Faults:
@@ -90,6 +95,28 @@ class Faults:
             return int(text or "ff", 16) & 0xFF
         except ValueError:
             return 0xFF
+
+    def dead(self) -> bool:
+        """Whether it answers nothing at all, or has died of a command."""
+        return self.has("drop") or self.value("dies") == DEAD
+
+    def die(self) -> bool:
+        """Whether it dies now."""
+        dies = self.has("dies")
+        if dies:
+            self.set("dies", DEAD)
+        return dies
+
+    def next_code(self, name: str) -> int | None:
+        """The first of a fault's completion codes, which is taken from them, or None when none is left."""
+        first, *rest = (self.value(name) or "").split() or [""]
+        if not first:
+            return None
+        if rest:
+            self.set(name, " ".join(rest))
+        else:
+            self.clear(name)
+        return int(first, 16) & 0xFF
 
     def spend(self, name: str) -> bool:
         """Whether a counted fault strikes now; counts it down, and heals it after the last time."""

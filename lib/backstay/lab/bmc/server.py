@@ -96,7 +96,7 @@ class Bmc(asyncio.DatagramProtocol):
         """The datagram that answers one, or None for silence."""
         self._received += 1
         nth = self.faults.count("loss")
-        if self.faults.has("drop") or (nth and self._received % nth == 0):
+        if self.faults.dead() or (nth and self._received % nth == 0):
             return None
         try:
             return self._route(packets.parse(datagram))
@@ -115,7 +115,8 @@ class Bmc(asyncio.DatagramProtocol):
             answer = self.commands.answer(asked, None)
             return answer and packets.plain(packet.payload_type, packets.response(asked, answer))
         self.sessions.accounts = users.changed(self._accounts, self.faults.value("password"))
-        return self.sessions.set_up(packet, full=self.faults.has("maxsess"))
+        opens = packet.payload_type == packets.OPEN
+        return self.sessions.set_up(packet, full=opens and self.faults.spend("maxsess"))
 
     def _in_session(self, packet: Packet) -> bytes | None:
         opened = self.sessions.unseal(packet)

@@ -19,7 +19,7 @@ import sys
 import termios
 import tty
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -47,6 +47,7 @@ class Conversation:
         self._wire, self._name = wire, name
         self._session = secrets.token_hex(8).encode()
         self._buffer = b""
+        self._unsent = b""
         self._heard: list[tuple[bytes, bytes]] = []
 
     def __enter__(self) -> Self:
@@ -63,7 +64,8 @@ class Conversation:
 
     def greet(self, request: Mapping[str, object], deadline: Deadline) -> None:
         """Send the request and wait until the agent has taken it."""
-        self._wire.sendall(b"\n")
+        self._wire.setblocking(False)
+        self._unsent = b"\n"
         self.say(b"hello", json.dumps(request).encode())
         while not deadline.expired:
             kind, _ = self.hear(deadline.left())
@@ -77,27 +79,48 @@ class Conversation:
         )
 
     def say(self, kind: bytes, data: bytes = b"") -> None:
-        """Send one message; nothing when the node is gone, which `hear` will say."""
-        with suppress(OSError):
-            self._wire.settimeout(SILENCE)
-            self._wire.sendall(b" ".join((self._session, kind, base64.b64encode(data))) + b"\n")
+        """Send one message, as much of it as goes now; the rest goes while `hear` waits.
+
+        Never waits itself: the agent may have to be heard before it hears more.
+        """
+        self._unsent += b" ".join((self._session, kind, base64.b64encode(data))) + b"\n"
+        self._send()
 
     def hear(self, seconds: float) -> tuple[bytes, bytes]:
         """The next message that comes within these seconds, or an empty one; `exit -9` when the node lost its power."""
-        if not self._heard:
-            self._read(seconds)
+        deadline = Deadline(seconds)
+        while not self._heard:
+            readable, writable, _ = select.select([self._wire], self.unsent(), [], deadline.left())
+            if writable:
+                self._send()
+            if readable:
+                self._read()
+            if deadline.expired:
+                break
         return self._heard.pop(0) if self._heard else (b"", b"")
+
+    def unsent(self) -> list[Self]:
+        """Itself, for select, while something that was said has not gone yet."""
+        return [self] if self._unsent else []
 
     def pending(self) -> bool:
         """Whether a message waits that was read already."""
         return bool(self._heard)
 
-    def _read(self, seconds: float) -> None:
-        readable, _, _ = select.select([self._wire], [], [], max(0.0, seconds))
-        if not readable:
+    def _send(self) -> None:
+        """Nothing when the node is gone, which `hear` will say."""
+        try:
+            self._unsent = self._unsent[self._wire.send(self._unsent) :]
+        except BlockingIOError:
             return
+        except OSError:
+            self._unsent = b""
+
+    def _read(self) -> None:
         try:
             data = self._wire.recv(65536)
+        except BlockingIOError:
+            return
         except OSError:
             data = b""
         if not data:
@@ -208,7 +231,10 @@ def _carry(talk: Conversation) -> int:
     outputs = {b"out": sys.stdout.fileno(), b"err": sys.stderr.fileno()}
     sources: list[int] = [sys.stdin.fileno()]
     while True:
-        readable, _, _ = select.select([talk.fileno(), *sources], [], [], 0 if talk.pending() else None)
+        waiting = [] if talk.unsent() else sources
+        readable, _, _ = select.select(
+            [talk.fileno(), *waiting], talk.unsent(), [], 0 if talk.pending() else None
+        )
         if sources and sources[0] in readable:
             data = os.read(sources[0], CHUNK)
             talk.say(b"in" if data else b"eof", data)

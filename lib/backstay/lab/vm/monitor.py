@@ -14,6 +14,8 @@ from backstay.lab.layout import NodeLayout
 from backstay.lab.vm import qemu
 
 SECONDS = 20.0
+FAILS = ("read", "write", "write-zeroes", "discard")
+"""A flush is none of them: the emulator flushes a disk that was written to before it can be mended."""
 
 
 def set_link(node: NodeLayout, *, up: bool) -> None:
@@ -23,12 +25,14 @@ def set_link(node: NodeLayout, *, up: bool) -> None:
 
 
 def fail_disk(node: NodeLayout, number: int = 1) -> None:
-    """Let a disk answer every read, write and flush with an I/O error from now on; doing it again changes nothing."""
+    """Let a disk answer every read and write with an I/O error from now on; doing it again changes nothing."""
     broken = {
         "driver": "blkdebug",
         "node-name": _broken(number),
         "image": f"file{number}",
-        "inject-error": [{"event": "none", "errno": errno.EIO, "once": False}],
+        "inject-error": [
+            {"event": "none", "iotype": kind, "errno": errno.EIO, "once": False} for kind in FAILS
+        ],
     }
     with Qmp(str(node.monitor), SECONDS) as qmp:
         if not _has(qmp, _broken(number)):

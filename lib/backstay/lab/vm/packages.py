@@ -16,7 +16,8 @@ from backstay.lab import root
 
 SECONDS = 900.0
 NAMES = (
-    "lvm2",  # DRBD below a logical volume, to grow it
+    "lvm2",  # DRBD below a logical volume, to grow it; shared volume groups
+    "lvm2-lockd",
     "nfs-kernel-server",
     "nfs-common",
     "tgt",
@@ -24,12 +25,17 @@ NAMES = (
     "ocfs2-tools",
     "gfs2-utils",
     "dlm-controld",
+    "ceph-mon",
+    "ceph-osd",
+    "ceph-common",
+    "ceph-resource-agents",
     "sbd",
 )
 QUIET = tuple(
     "open-iscsi.service iscsid.service iscsid.socket tgt.service nfs-server.service nfs-client.target "
     "nfs-blkmap.service rpcbind.service rpcbind.socket o2cb.service ocfs2.service sbd.service dlm.service "
-    "lvm2-monitor.service lvm2-lvmpolld.socket".split()
+    "lvm2-monitor.service lvm2-lvmpolld.socket lvmlockd.service lvmlocks.service ceph.target ceph-mon.target "
+    "ceph-osd.target ceph-crash.service".split()
 )
 """Services of theirs that no node starts by itself: the cluster does, or whoever tries something."""
 
@@ -52,7 +58,7 @@ rm -rf "$root"/var/lib/apt/lists/* "$root/var/log/apt" "$root/usr/sbin/policy-rc
 
 
 def install(below: Path, upper: Path, scratch: Path, log: Path) -> None:
-    """Install the packages over the root `below`; what they bring is in `upper` afterwards (20 s, 60 MB).
+    """Install the packages over the root `below`; what they bring is in `upper` afterwards.
 
     `scratch` is an empty directory on the same file system. Raises CannotAsk with apt's reason; all it said is in
     `log`.

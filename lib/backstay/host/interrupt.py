@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What happens when somebody ends a process that is building or breaking a lab: it cleans up first.
+"""What happens when somebody ends a process in the middle of a change: it cleans up first.
 
 Decides which signals that are. Never cleans up itself.
 """
@@ -39,7 +39,7 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Ignore the signals of an impatient admin while the lab is removed."""
+    """Ignore the signals of an impatient admin while what was begun is removed."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
     try:
         yield
