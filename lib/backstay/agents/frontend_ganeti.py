@@ -19,7 +19,7 @@ from backstay.agents.frontend_profile import (
     Profile,
     perform,
 )  # fmt: skip
-from backstay.agents.recovery import BEGUN, DONE
+from backstay.agents.recovery import BEGUN, DONE, RECOVER, SETTLED, decide
 from backstay.errors import CannotAsk
 
 TYPE_CHECKING = False
@@ -195,6 +195,8 @@ def way_to_take(node: Node, known: dict[str, Host]) -> tuple[list[str], list[str
 
 
 def proven_dead(host: Host) -> bool:
-    """Whether a host that is not on line was fenced, or a human said that it is off."""
-    settled = host.record is not None and host.record.state in (BEGUN, DONE)
-    return not host.online and not host.unclean and (host.fenced is not None or settled)
+    """Whether a host that is not on line was fenced since it was last in use, or a human said that it is off.
+
+    The fencer remembers the fencing of a host that came back, was used again, and then left the cluster in order.
+    """
+    return not host.online and not host.unclean and decide(host).verb in (RECOVER, SETTLED)

@@ -230,6 +230,30 @@ def test_a_host_that_left_in_order_or_is_unclean_is_not_proven_dead(world: Any) 
     assert world.did == []
 
 
+@pytest.mark.parametrize(
+    ("record", "dead"),
+    [
+        ("1000 fenced back", False),  # that fencing is over: it was given back, and left in order
+        ("1000 fenced seen", False),
+        ("900 fenced back", True),
+        ("1000 fenced begun", True),
+        ("1000 fenced done", True),
+        ("5000 human done", True),
+    ],
+)
+def test_a_fencing_that_is_over_proves_nothing(world: Any, record: str, dead: bool) -> None:
+    world.node.files["master_node"] = "n2"
+    lost(world, "n2", "n3")
+    world.hosts[1].record = record
+    if dead:
+        profile.make().take(world, until(), note)
+        assert world.did == [f"{profile.CLUSTER} master-failover --no-voting --yes-do-it"]
+        return
+    with pytest.raises(CannotAsk, match="n2 is not proven to be dead"):
+        profile.make().take(world, until(), note)
+    assert world.did == []
+
+
 def test_leaving_ends_daemons_and_address_by_force_if_need_be(world: Any) -> None:
     world.node.running |= ALL
     world.node.held = True
