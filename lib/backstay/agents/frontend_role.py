@@ -74,10 +74,24 @@ def _until_it_answers(context: Call, host: Host, profile: Profile) -> Outcome:
         silent += _missing(profile, host, context.deadline)
         if not silent:
             return done(f"the role of {profile.name} is taken, and answers")
+        ended = _ended(profile, host, context.deadline)
+        if ended:
+            return failed(f"{profile.name} was started, and {ended}")
         said = "; ".join(silent)
         if context.deadline.left() < 2 * POLL:
             return failed(f"{profile.name} is started, but does not answer: {said}")
         host.pause(POLL)
+
+
+def _ended(profile: Profile, host: Host, until: Deadline) -> str:
+    """Say which unit is down again and will not be started by systemd: to wait for it any longer is in vain."""
+    try:
+        units = host.units(profile.units, min(SYSTEMD_TIME, max(until.left(), 1.0)))
+    except CannotAsk:
+        return ""
+    down = [unit for name, unit in units.items() if unit.down and name not in profile.absent]
+    said = [f"{unit.name} has ended ({unit.story()}); see journalctl --unit {unit.name}" for unit in down]
+    return "; ".join(said)
 
 
 def _missing(profile: Profile, host: Host, until: Deadline) -> list[str]:

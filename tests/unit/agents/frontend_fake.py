@@ -39,7 +39,10 @@ required = false
 
 
 class FakeHost:
-    """Units that are told to start or stop do so, but for `stubborn` ones; `did` is what was done, in order."""
+    """Units that are told to start or stop do so, but for `stubborn` ones; `did` is what was done, in order.
+
+    A unit in `brief` is in that state right after a start that systemd called a success.
+    """
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -48,6 +51,7 @@ class FakeHost:
         self.absent: set[str] = set()
         self.masked: set[str] = set()
         self.stubborn: set[str] = set()
+        self.brief: dict[str, str] = {}
         self.immortal: set[str] = set()
         self.left: set[str] = set()
         self.silent: dict[str, str] = {}
@@ -105,7 +109,7 @@ class FakeHost:
 
     def start(self, unit: str, timeout: float) -> Completed:
         if unit not in self.stubborn:
-            self.states[unit] = "active"
+            self.states[unit] = self.brief.get(unit, "active")
         return self._done(f"start {unit}", int(unit in self.stubborn))
 
     def stop(self, unit: str, timeout: float) -> Completed:

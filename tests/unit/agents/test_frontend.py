@@ -145,6 +145,22 @@ def test_a_start_that_is_not_answered_fails_in_time(host: FakeHost) -> None:
     assert host.time < 1110
 
 
+@pytest.mark.parametrize("state", ["failed", "inactive"])
+def test_a_start_does_not_wait_for_a_unit_that_has_ended(host: FakeHost, state: str) -> None:
+    host.brief = {"manager.service": state}
+    began = host.time
+    outcome = act(host, "start")
+    assert (outcome.code, "manager.service has ended" in outcome.reason) == (codes.GENERIC, True)
+    assert host.time - began < 1.0
+
+
+def test_a_start_waits_for_a_unit_that_systemd_starts_again(host: FakeHost) -> None:
+    host.brief = {"manager.service": "activating"}
+    began = host.time
+    assert "does not answer: not active: manager.service (activating)" in act(host, "start").reason
+    assert host.time - began > 50
+
+
 def test_a_unit_that_the_init_system_starts_is_a_finding(host: FakeHost) -> None:
     assert act(host, "validate").code == codes.SUCCESS
     host.enabled = {"manager.service"}
