@@ -8,11 +8,13 @@ Source: Ganeti 3.0.2 (bootstrap.py, daemon-util, gnt-cluster(8)); what was run o
 
 from __future__ import annotations
 
+import itertools
+
 from backstay.agents.frontend_profile import (
     COMMAND,
+    HTTP,
     NOWHERE,
     PARTLY,
-    TCP,
     WHOLLY,
     Command,
     Probe,
@@ -24,6 +26,8 @@ from backstay.errors import CannotAsk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backstay.agents.frontend_profile import Say, World
     from backstay.agents.recovery import Host
     from backstay.host.clock import Deadline
@@ -36,7 +40,10 @@ NODE_UNIT = "backstay-ganeti-node.service"
 DEBIANS_UNIT = "ganeti.service"
 DAEMON_UTIL = "/usr/lib/ganeti/daemon-util"
 CLUSTER = "/usr/sbin/gnt-cluster"
-RAPI_PORT = 5080
+ARGUMENTS = "/etc/default/ganeti"  # Debian's: a shell reads it before it starts a daemon
+ANYWHERE = ("0.0.0.0", "::")  # noqa: S104
+RAPI_PORT = "5080"
+RAPI_SAYS = (200, 401)  # 401 with --require-authentication, which is Debian's default
 ANSWER, WAITS = 10.0, 4.0  # seconds: a frozen daemon never answers; both took 0.5 s on two busy cores
 LOOK_TIME = 5.0  # seconds for each of the cluster's tools
 END_TIME = 12.0  # seconds that each daemon gets to end by itself
@@ -139,15 +146,28 @@ def _end(world: World, name: str, until: Deadline) -> None:
         return
 
 
-def make() -> Ganeti:
-    """Give the profile."""
+def make(configuration: Callable[[str], str]) -> Ganeti:
+    """Give the profile for this host; `configuration` reads a file, empty when there is none."""
     probes = [
         Probe("luxid", COMMAND, words=[CLUSTER, "master-ping"], within=ANSWER, slow=WAITS),
         # master-ping succeeds with a frozen wconfd, so that one is asked by itself.
         Probe("wconfd", COMMAND, words=["/usr/sbin/gnt-debug", "wconfd", "echo", "here"], within=ANSWER, slow=WAITS),
-        Probe("rapi", TCP, f"127.0.0.1:{RAPI_PORT}", required=False),
+        # Nothing that keeps instances alive goes through it, so no trouble with it ends the role. One that hangs takes
+        # connections for ever, so it has to answer.
+        Probe("rapi", HTTP, rapi_of(configuration(ARGUMENTS)), status=RAPI_SAYS, insecure=True, required=False),
     ]  # fmt: skip
     return Ganeti(NAME, probes=probes, not_at_boot=[DEBIANS_UNIT])
+
+
+def rapi_of(told: str) -> str:
+    """Give the URL at which rapi answers whoever asks, by its arguments; see ganeti-rapi(8)."""
+    lines = [line.partition("=")[2] for line in told.splitlines() if line.startswith("RAPI_ARGS=")]
+    words = " ".join(lines[-1:]).strip("\"' ").replace("=", " ").split()
+    given = dict(itertools.pairwise(words))
+    address = given.get("-b") or given.get("--bind") or "127.0.0.1"
+    address = "127.0.0.1" if address in ANYWHERE else f"[{address}]" if ":" in address else address
+    port = given.get("-p") or given.get("--port") or RAPI_PORT
+    return f"http{'' if '--no-ssl' in words else 's'}://{address}:{port}/version"
 
 
 def is_me(name: str, host: str) -> bool:

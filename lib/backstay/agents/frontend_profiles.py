@@ -66,7 +66,7 @@ def _built_in(name: str, files: Files) -> Profile:
     if name == GANETI:
         from backstay.agents import frontend_ganeti
 
-        return frontend_ganeti.make()
+        return frontend_ganeti.make(files.configuration)
     return Profile(GENERIC)
 
 

@@ -100,7 +100,7 @@ def _question(probe: Probe) -> Callable[[], tuple[str, float, bool]]:
         try:
             trouble = way(probe)
         except TimeoutError as late:
-            said = "" if late.errno or str(late) == "timed out" else str(late)
+            said = "" if late.errno or str(late).endswith("timed out") else str(late)
             return said, time.monotonic() - began, True
         except OSError as error:
             trouble = error.strerror or str(error)

@@ -129,6 +129,10 @@ def world() -> Any:
     return FakeWorld()
 
 
+def made(arguments: str = "") -> profile.Ganeti:
+    return profile.make(lambda path: arguments if path == profile.ARGUMENTS else "")
+
+
 def until() -> Deadline:
     return Deadline(100)
 
@@ -145,7 +149,7 @@ def lost(world: Any, *names: str, fenced: bool = True) -> None:
 
 
 def test_it_is_gone_only_without_daemons_and_without_its_address(world: Any) -> None:
-    master = profile.make()
+    master = made()
     assert master.present(world, until())[0] == NOWHERE
     world.node.held = True
     assert master.present(world, until())[0] == PARTLY
@@ -162,7 +166,7 @@ def test_a_host_whose_files_name_another_master_is_not_wholly_it(world: Any) -> 
     world.node.running |= ALL
     world.node.held = True
     world.node.files["master_node"] = "n2"
-    where, said = profile.make().present(world, until())
+    where, said = made().present(world, until())
     assert (where, "name n2 as the master" in said) == (PARTLY, True)
 
 
@@ -176,10 +180,10 @@ def test_a_host_whose_files_name_another_master_is_not_wholly_it(world: Any) -> 
     ],
 )
 def test_what_speaks_against_a_host_is_said(world: Any, spoil: Any, said: str) -> None:
-    profile.make().check(world, until(), note)
+    made().check(world, until(), note)
     spoil(world.node)
     with pytest.raises(CannotAsk, match=said):
-        profile.make().check(world, until(), note)
+        made().check(world, until(), note)
 
 
 @pytest.mark.parametrize(
@@ -190,14 +194,14 @@ def test_a_host_that_was_given_up_is_readded_before_it_may_be_the_master(
 ) -> None:
     world.hosts[0].record = f"1000 fenced {state}"
     if not refused:
-        profile.make().check(world, until(), note)
+        made().check(world, until(), note)
         return
     with pytest.raises(CannotAsk, match="given up for dead"):
-        profile.make().check(world, until(), note)
+        made().check(world, until(), note)
 
 
 def test_the_master_of_before_starts_its_daemons(world: Any) -> None:
-    profile.make().take(world, until(), note)
+    made().take(world, until(), note)
     assert world.did == [f"{profile.DAEMON_UTIL} start-master"]
     assert world.node.did == ["tidy"]
 
@@ -205,7 +209,7 @@ def test_the_master_of_before_starts_its_daemons(world: Any) -> None:
 def test_another_host_takes_over_by_ganetis_vote_while_most_nodes_can_answer(world: Any) -> None:
     world.node.files["master_node"] = "n2"
     lost(world, "n2")
-    profile.make().take(world, until(), note)
+    made().take(world, until(), note)
     assert world.did == [f"{profile.CLUSTER} master-failover"]
     assert world.barred_when_failing_over == [VIP, "10.0.0.2"]
     assert world.node.barred == []
@@ -214,7 +218,7 @@ def test_another_host_takes_over_by_ganetis_vote_while_most_nodes_can_answer(wor
 def test_without_a_vote_only_the_proven_dead_are_passed_over(world: Any) -> None:
     world.node.files["master_node"] = "n2"
     lost(world, "n2", "n3")
-    profile.make().take(world, until(), note)
+    made().take(world, until(), note)
     assert world.did == [f"{profile.CLUSTER} master-failover --no-voting --yes-do-it"]
 
 
@@ -222,11 +226,11 @@ def test_a_host_that_left_in_order_or_is_unclean_is_not_proven_dead(world: Any) 
     world.node.files["master_node"] = "n2"
     lost(world, "n2", "n3", fenced=False)
     with pytest.raises(CannotAsk, match="n2, n3 is not proven to be dead"):
-        profile.make().take(world, until(), note)
+        made().take(world, until(), note)
     for host in world.hosts:
         host.unclean = False
     with pytest.raises(CannotAsk, match="not proven"):
-        profile.make().take(world, until(), note)
+        made().take(world, until(), note)
     assert world.did == []
 
 
@@ -246,11 +250,11 @@ def test_a_fencing_that_is_over_proves_nothing(world: Any, record: str, dead: bo
     lost(world, "n2", "n3")
     world.hosts[1].record = record
     if dead:
-        profile.make().take(world, until(), note)
+        made().take(world, until(), note)
         assert world.did == [f"{profile.CLUSTER} master-failover --no-voting --yes-do-it"]
         return
     with pytest.raises(CannotAsk, match="n2 is not proven to be dead"):
-        profile.make().take(world, until(), note)
+        made().take(world, until(), note)
     assert world.did == []
 
 
@@ -258,10 +262,10 @@ def test_leaving_ends_daemons_and_address_by_force_if_need_be(world: Any) -> Non
     world.node.running |= ALL
     world.node.held = True
     world.stubborn = {"ganeti-wconfd"}
-    profile.make().withdraw(world, until(), note)
+    made().withdraw(world, until(), note)
     assert [words.split()[-1] for words in world.did] == list(profile.MASTERS)
     assert world.node.did == ["kill"]
-    assert profile.make().present(world, until())[0] == NOWHERE
+    assert made().present(world, until())[0] == NOWHERE
     assert profile.NODE_DAEMON in world.node.running
 
 
@@ -319,7 +323,7 @@ def test_a_name_with_a_domain_is_this_host_too() -> None:
 
 def test_a_role_without_units_counts_as_started(world: Any) -> None:
     host = FakeHost()
-    master = profile.make()
+    master = made()
     profiles.remember(FrontendParameters(profile="ganeti"), master, host)  # type: ignore[arg-type]
     assert host.recall(profiles.UNITS) == profiles.NONE
     assert profiles.known(FrontendParameters(profile="ganeti"), host).units == ()  # type: ignore[arg-type]
@@ -342,3 +346,20 @@ def test_a_start_waits_for_all_of_it(world: Any, monkeypatch: pytest.MonkeyPatch
     host.pause = look_again  # type: ignore[method-assign]
     outcome = act(host, "start", profile="ganeti")
     assert (outcome.code, looked) == (0, ["again"]), outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("arguments", "url"),
+    [
+        ("", "https://127.0.0.1:5080/version"),
+        ('NODED_ARGS="-b 10.0.0.1"\nRAPI_ARGS="-b 127.0.0.1 --require-authentication"\n', "https://127.0.0.1:5080/version"),
+        ("RAPI_ARGS=''\n", "https://127.0.0.1:5080/version"),
+        ('# RAPI_ARGS="-p 1"\nRAPI_ARGS="-b 0.0.0.0 -p 5443"', "https://127.0.0.1:5443/version"),
+        ('RAPI_ARGS="--bind=10.0.0.9 --port=81 --no-ssl"', "http://10.0.0.9:81/version"),
+        ('RAPI_ARGS="-b fd00::9"', "https://[fd00::9]:5080/version"),
+    ],
+)  # fmt: skip
+def test_rapi_is_asked_where_its_arguments_say(arguments: str, url: str) -> None:
+    """It has to answer: one that hangs goes on to take connections. That it does not is no end of the role."""
+    (rapi,) = (each for each in made(arguments).probes if each.name == "rapi")
+    assert (rapi.kind, rapi.target, rapi.required) == ("http", url, False)
