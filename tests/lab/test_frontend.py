@@ -98,7 +98,7 @@ def test_a_role_is_on_one_host_through_everything(lab, admin):
     after = on_one(lab, besides=moved)
     lab.wait_for(cluster.all_online(HOSTS), 150, f"{moved} to come back")
     assert serving(lab) == [after]
-    assert {each.host for each in never_on_two(lab, ROLE)} >= {host, moved, after}
+    assert {each.host for each in never_on_two(lab, ROLE, LEASE)} >= {host, moved, after}
     held = parse(admin.check(f"cat {LEASE}"))[-1]
     assert (held.host, held.left) == (after, 0.0)
 

@@ -13,11 +13,12 @@ import pytest
 from backstay.host.clock import Deadline, pause, until
 from backstay.lab import cluster, demo_frontend
 from backstay.lab.faults import catalogue
-from backstay.lab.manager import HOSTS, Manager
+from backstay.lab.manager import HOME, HOSTS, Manager
 from backstay.lab.progress import Progress
 from tests.lab.tenures import never_on_two
 
 ROLE = "frontend-role"
+LEASE = f"{HOME}/role.lease"
 FENCING_TRIED = 40  # seconds in which the fencing is tried again and again
 
 
@@ -101,7 +102,7 @@ def test_machines_of_a_dead_host_come_back_after_its_fencing_and_not_before(lab,
     lab.wait_for(cluster.all_online(HOSTS), 200, f"{first} to come back")
     manager.until_recorded(first, "back")
     assert manager.judge(calm) == []
-    assert {each.host for each in never_on_two(lab, ROLE)} >= {first, moved}
+    assert {each.host for each in never_on_two(lab, ROLE, LEASE)} >= {first, moved}
 
 
 @pytest.mark.long
@@ -147,7 +148,7 @@ def test_a_clean_exit_is_no_death_and_a_humans_word_is_asked_for(lab, manager):
     manager.speak(besides=left)
     assert manager.recorded(left).fencing.human
     assert manager.judge(calm) == []
-    never_on_two(lab, ROLE)
+    never_on_two(lab, ROLE, LEASE)
 
 
 @pytest.mark.long
@@ -159,6 +160,6 @@ def test_the_first_story(lab):
             done = act(manager, shown)
             print(done)
             assert not done.problem
-        never_on_two(lab, ROLE)
+        never_on_two(lab, ROLE, LEASE)
     finally:
         manager.remove()

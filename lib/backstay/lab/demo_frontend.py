@@ -164,7 +164,7 @@ def lost(manager: Manager, progress: Progress) -> Act:
     power.cut(manager.layout, dead)
     manager.speak(besides=dead)
     after = time.monotonic() - began
-    when = manager.until_recorded(dead, "done").fencing.when
+    when = manager.until_recorded(dead, "done", since=clock).fencing.when
     started, found = manager.starts()[told:], manager.judge(calm)
     early = [each for each in started if float(str(each["at"])) + 1 < when]  # the fencer notes whole seconds
     problem = f"{len(early)} were started before the fencing" if early else "; ".join(found)

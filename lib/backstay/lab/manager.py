@@ -192,7 +192,7 @@ class Manager:
 
         def look() -> Record:
             known = self.recorded(host)
-            if known is not None and (known.state == state or _further(known, state, since)):
+            if known is not None and (known.state == state or further(known, state, since)):
                 return known
             raise NotYet(f"{known}, {self.said()}")
 
@@ -214,7 +214,8 @@ class Manager:
         return [each.text for each in audit(found, (), calm).findings if each.kind in (RAN_TWICE, LOST)]
 
 
-def _further(known: Record, state: str, since: float | None) -> bool:
+def further(known: Record, state: str, since: float | None) -> bool:
+    """Whether a record is of a fencing after `since` (seconds since the epoch) and past a state."""
     later = STATES[STATES.index(state) + 1 :]
     return since is not None and known.fencing.when >= int(since) and known.state in later
 
