@@ -82,11 +82,12 @@ hangs); the others are optional. It starts only where /var/lib/one can be writte
 database is: SQLite's file, or the greeting of MySQL or MariaDB. A oned without its database would begin an empty cloud.
 
 The profile ganeti is the master of a Ganeti 3 cluster: its daemons and its address. It is up when luxid and wconfd
-answer. It takes over by Ganeti's vote, and without one only from nodes whose fencing is confirmed; a node that was
-given up for dead is added again before the role may be there. The daemons of the nodes are systemd's
+answer; rapi is optional. It takes over by Ganeti's vote, and without one only from nodes whose fencing is confirmed; a
+node that was given up for dead is added again before the role may be there. The daemons of the nodes are systemd's
 (backstay-ganeti-node.service), Debian's ganeti.service is masked, and cron runs no ganeti-watcher.
 
-start: the lease, [check], [take], the units in order, then it waits for the required answers. stop: the units in the
+start: the lease, [check], [take], the units in order, then it waits for the required answers, but not for a unit that
+has ended. stop: the units in the
 opposite order, what does not end is killed, nothing may be left; then [leave] and the lease. Units that the init system
 would start are a finding of validate-all at level 10 and a warning in the journal.
 

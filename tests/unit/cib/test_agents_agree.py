@@ -123,6 +123,21 @@ def test_every_action_has_the_time_that_its_agent_asks_for(pair):
         assert wanted is None or int(operation.get("timeout")[:-1]) >= int(wanted[:-1])
 
 
+def test_libvirtd_is_mended_or_its_host_fenced_before_a_manager_calls_its_machines_gone(rendered):
+    """OpenNebula's probe lists machines again 5 s after each answer, and three failures in a row are too many.
+
+    A dead libvirtd refuses at once: the third list comes 10 s after the first, which leaves time for a look and as much for
+    a start. A hung one holds the list; after 180 s of that the next one is believed at once (probe_db.rb, `sync`), so it
+    has to be aborted by then, or its host fenced.
+    """
+    probe, sync = 5, 180
+    (look,) = rendered.xpath(".//primitive[@id='libvirtd']//op[@name='monitor'][not(instance_attributes)]")
+    interval, timeout = (int(look.get(name).removesuffix("s")) for name in ("interval", "timeout"))
+    assert 2 * interval <= 2 * probe
+    agents = LIBVIRTD.parameters.read({}, lenient=False)
+    assert 2 * (interval + timeout) + 2 * agents.answer_within + agents.heal_budget < sync
+
+
 @pytest.fixture(scope="module")
 def large(repository):
     """The large example, rendered."""
