@@ -21,7 +21,7 @@ IMPATIENT = (("power_timeout", "2"), ("login_timeout", "5"))
 HURRIED = (("login_timeout", "1"),)
 REPEATED = (("power_timeout", "4"), ("login_timeout", "10"))  # after half of it, a command is given again
 # No name server has to be asked, that is no name: the time is ipmitool's own, to begin on a busy host.
-NOWHERE = (("ip", "rehearsal..invalid"), ("login_timeout", "10"))
+NOWHERE = (("ip", "rehearsal..invalid"), ("login_timeout", "4"))
 VERBOSE = (("verbose", "1"),)
 WRONG = (("stonith_status_sleep", "often"),)
 NO_PASSWORD = (("password", ""), ("password_file", ""), ("password_script", ""))

@@ -20,9 +20,12 @@ import backstay
 from backstay.lab.bmc.faults import Faults
 from backstay.lab.bmc.journal import read
 from tests.integration.fencing.certificates import Authority, Certificate
+from tests.integration.fencing.checking import check
 from tests.integration.fencing.redfish_bmc import PASSWORD as REDFISH_PASSWORD
 from tests.integration.fencing.redfish_bmc import USER, Emulator, Proxy, emulator, proxied
 from tests.integration.fencing.udp_proxy import proxied as breakable
+
+__all__ = ["check"]
 
 PASSWORD = "f p\"a's"  # blanks and quotes are part of it
 USERS = f"fencer operator {PASSWORD}\nadmin administrator adminpass\nviewer user viewpass\n"

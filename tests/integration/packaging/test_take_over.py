@@ -29,6 +29,10 @@ class Installation:
         with (self.delivered / into).open("a") as module:
             module.write(text)
 
+    def leave_out(self, part: str) -> None:
+        """Nothing of a part is delivered: its programs are neither there nor rehearsed."""
+        shutil.rmtree(self.delivered / part)
+
     def take_over(self, *words: str) -> subprocess.CompletedProcess[str]:
         environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -61,9 +65,18 @@ def there(repository: Path, tmp_path: Path) -> Installation:
     return made
 
 
-def test_a_good_version_is_switched_to_and_the_old_one_kept(there: Installation) -> None:
+LONG = pytest.mark.long
+
+
+# The rehearsals of the fence agents take most of a minute, and are proven with them (tests/integration/fencing).
+@pytest.mark.parametrize(
+    "left_out", ["fencing", pytest.param("", marks=LONG)], ids=["without-fencing", "whole"]
+)
+def test_a_good_version_is_switched_to_and_the_old_one_kept(there: Installation, left_out: str) -> None:
     old = there.serves()
     there.deliver("\nNEXT = 1\n")
+    if left_out:
+        there.leave_out(left_out)
     done = there.take_over()
     assert done.returncode == 0, done.stderr
     new = there.serves()
@@ -83,9 +96,6 @@ def test_the_same_again_and_back_again(there: Installation) -> None:
     there.deliver()
     assert there.take_over("--insist").returncode == 0
     assert there.serves() == first
-
-
-LONG = pytest.mark.long
 
 
 @pytest.mark.parametrize(
