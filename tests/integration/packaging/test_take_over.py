@@ -55,14 +55,22 @@ class Installation:
         return {path.name for path in self.versions.iterdir() if not path.name.startswith(".")}
 
 
-@pytest.fixture
-def there(repository: Path, tmp_path: Path) -> Installation:
-    """An installation with one version that serves."""
-    made = Installation(repository, tmp_path)
+@pytest.fixture(scope="module")
+def installed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where one version was installed, and serves."""
+    place = tmp_path_factory.mktemp("installed")
+    made = Installation(repository, place)
     made.deliver()
     done = made.take_over("--insist")
     assert (done.returncode, made.refused()) == (0, ""), done.stderr
-    return made
+    return place
+
+
+@pytest.fixture
+def there(repository: Path, installed: Path, tmp_path: Path) -> Installation:
+    """An installation of its own with one version that serves."""
+    shutil.copytree(installed, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return Installation(repository, tmp_path)
 
 
 LONG = pytest.mark.long
