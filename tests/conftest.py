@@ -130,6 +130,8 @@ def pytest_make_collect_report(
 
 
 LONGEST = (
+    "tests/integration/fencing/test_fence_check",
+    "tests/integration/fencing/test_a_broken_bmc.py",
     "tests/integration/packaging/",
     "tests/integration/agents/",
     "tests/integration/fencing/",

@@ -385,9 +385,10 @@ def test_all_say_the_same_version(deb, rpm):
     assert re.match(rf"backstay-{re.escape(__version__)}-\d", rpm.file.name)
 
 
-def test_a_second_build_gives_the_same_bytes(deb, rpm, repository, tmp_path):
-    files = [*deb.files.values(), *rpm.files.values()]
-    first = [file.read_bytes() for file in files]
-    for kind in ("deb", "rpm"):
-        build(repository, kind, tmp_path)
-    assert [(tmp_path / file.name).read_bytes() for file in files] == first
+# One source, one script for each: what is not the same twice is the same in both, but for the tools.
+@pytest.mark.parametrize("kind", ["deb", pytest.param("rpm", marks=pytest.mark.long)])
+def test_a_second_build_gives_the_same_bytes(request, repository, tmp_path, kind):
+    files = request.getfixturevalue(kind).files.values()
+    build(repository, kind, tmp_path)
+    other = {each.name for each in files if (tmp_path / each.name).read_bytes() != each.read_bytes()}
+    assert other == set()
