@@ -15,7 +15,7 @@ from pathlib import Path
 
 PYTHON = "/usr/bin/python3"
 DOOR = "import sys, runpy; sys.path.insert(0, {lib!r}); sys.argv = {argv!r}; runpy.run_path({door!r}, run_name='__main__')"
-PATIENCE = 30.0  # seconds for libvirtd to answer; it needs one
+PATIENCE = 120.0  # seconds for libvirtd to answer; it needs one
 SETUP = """
 set -e
 hostname {name}
@@ -185,14 +185,15 @@ class PrivateHost:
         action: str,
         config: Path | str = "",
         *,
-        timeout: float = 20.0,
+        timeout: float = 0.0,
         interval: float = 0.0,
         instance: str = "web1",
         target: str = "",
         level: int = 0,
         **parameters: str,
     ) -> Result:
-        """Run ocf:backstay:domain as Pacemaker would."""
+        """Run ocf:backstay:domain as Pacemaker would; a start may take a minute, as by default, where it is not told otherwise."""
+        timeout = timeout or (60.0 if action == "start" else 20.0)
         environment = self._environment(config, timeout, interval, instance, target, parameters)
         began = time.monotonic()
         done = subprocess.run(

@@ -116,7 +116,7 @@ def test_what_a_failed_migration_left_is_ended_and_started_afresh(host: PrivateH
     arriving.write_text(text.replace("</domain>", arguments))
     host.run("virsh", "create", "--paused", str(arriving))
     left = host.emulators()
-    by_hand = host.agent("start", config, timeout=6)
+    by_hand = host.agent("start", config, timeout=12)
     assert by_hand.code == codes.GENERIC  # somebody paused it
     assert "virsh destroy web1" in by_hand.err
     assert host.emulators() == left
@@ -168,7 +168,7 @@ def test_others_are_asked_at_once_and_the_silent_ones_are_left() -> None:
             "n3": "qemu+tcp://127.0.0.1:1/system",
             "n4": f"test+tcp://127.0.0.1:{silent.getsockname()[1]}/default",
         }
-        found = {one.host: one for one in sightings(uris, ITS_DOMAIN, "test", 2.0)}
+        found = {one.host: one for one in sightings(uris, ITS_DOMAIN, "test", 8.0)}
     assert (found["n1"].kind, found["n1"].state, found["n1"].busy) == ("known", "running", False)
     assert found["n2"].kind == found["n4"].kind == "hung"
     assert found["n3"].kind == "refused"
