@@ -48,6 +48,7 @@ MYSQL_PORT = 3306
 MYSQL_SOCKET = "/run/mysqld/mysqld.sock"
 DATABASES = frozenset({"mariadb.service", "mysql.service", "mysqld.service"})  # as units of the role itself
 MYSQL_GREETS = "_password"  # the name of its authentication ends its greeting
+ITSELF = "{int:-1}"  # the user who asks; without a number oned answers "Not enough parameters"
 ITS_OWN_HOOK = "host_error"
 ANY = ("0.0.0.0", "::", "localhost", "")  # noqa: S104
 HUNG, SLOW = 15.0, 5.0  # seconds for oned's answer: beyond the first it hangs, beyond the second it is slow
@@ -131,7 +132,8 @@ def make(configuration: Callable[[str], str]) -> OpenNebula:
     url = f"http://{_host(_value(told, 'LISTEN_ADDRESS'))}:{_value(told, 'PORT') or PORT}/RPC2"
     # The answer of an authenticated method, which also needs the database: a process or a port proves neither.
     probes = [
-        Probe("oned", XMLRPC, url, method="one.user.info", words=[f"{{file:{AUTH}}}"], text="<USER>",
+        Probe("oned", XMLRPC, url, method="one.user.info", words=[f"{{file:{AUTH}}}", ITSELF],
+              text="<USER>",
               within=HUNG, slow=SLOW)
     ]  # fmt: skip
     # The manager's own way to deal with a host in error acts on hosts that are not proven dead.

@@ -30,7 +30,7 @@ ENABLE, DISABLE, TAKE_OFF = 0, 1, 2  # one.host.status
 DISABLED, MONITORING_DISABLED, OFF_LINE = 4, 7, 8  # states of a host
 RECOVER = {states.FAILED: 0, states.SUCCEEDED: 1, states.RECREATE: 4}
 KNOWN = (5, 6, 7)  # major versions whose states these are
-EVERYBODY, ALL = -2, -1  # filter and range of one.vmpool.info
+EVERYBODY, ALL = -2, -1  # filter and range of one.vmpool.infoextended
 MERGE = 1  # of one.vm.update
 DONE = {
     states.RESCHED: "is placed elsewhere",
@@ -78,10 +78,10 @@ class Oned:
                 return None
             raise
 
-    def marked(self, text: str) -> list[Machine]:
-        """Give all machines in which that was noted."""
-        said = self._ask("one.vmpool.info", [EVERYBODY, ALL, ALL, ALL])
-        return [one for one in map(machine, _parsed(said).iterfind("VM")) if one.mark == text]
+    def marked(self, text: str) -> set[int]:
+        """Give the numbers of all machines in which that was noted; one.vmpool.info would not say what is noted."""
+        said = self._ask("one.vmpool.infoextended", [EVERYBODY, ALL, ALL, ALL])
+        return {one.number for one in map(machine, _parsed(said).iterfind("VM")) if one.mark == text}
 
     def status(self, host: int, status: int) -> None:
         """Enable or disable a host, or take it off line."""
@@ -108,7 +108,9 @@ def recover(name: str, fenced: float, oned: Oned, world: World, until: Deadline,
     looked = -LOOK_AGAIN
     mark = f"{name} {fenced:.0f}"
     left: set[int] = set()
-    marked = True  # by whoever was at it before, perhaps
+    marked = oned.marked(
+        mark
+    )  # by whoever was at it before; asked once, as it is all that oned knows of all machines
     while True:
         state, numbers = oned.state(host)
         steps = _steps(oned, host, numbers, fenced)
@@ -126,8 +128,8 @@ def recover(name: str, fenced: float, oned: Oned, world: World, until: Deadline,
         for each in still:
             _do(oned, each, mark, say)
         left |= {each.machine.number for each in steps if each.verb == states.RESCHED}
-        placed = any(each.verb in (states.RESCHED, states.RESUME) for each in steps)
-        marked = (marked or placed) and _resume(oned, host, mark, say)
+        marked |= {each.machine.number for each in steps if each.verb in (states.RESCHED, states.RESUME)}
+        marked = _resume(oned, host, mark, marked, say)
         if not still and not marked:
             return _over(oned, host, state, steps, left)
         if until.left() < 2 * POLL:
@@ -201,9 +203,9 @@ def _told(one: Step) -> str:
     return DONE.get(one.verb, "stays as it is").format(doing=one.machine.doing)
 
 
-def _resume(oned: Oned, dead: int, mark: str, say: Say) -> bool:
-    """Resume what was marked and has arrived elsewhere; whether one is still on its way."""
-    found = oned.marked(mark)
+def _resume(oned: Oned, dead: int, mark: str, marked: set[int], say: Say) -> set[int]:
+    """Resume what was marked and has arrived elsewhere; give what is marked still."""
+    found = [one for one in map(oned.machine, sorted(marked)) if one is not None and one.mark == mark]
     for each in found:
         arrived = each.host != dead
         try:
@@ -214,7 +216,7 @@ def _resume(oned: Oned, dead: int, mark: str, say: Say) -> bool:
                 oned.mark(each.number, "")
         except Refused as refused:
             say(f"{each.called}: {refused}")
-    return bool(found)
+    return {each.number for each in found}
 
 
 def _over(oned: Oned, host: int, state: int, steps: list[Step], left: set[int]) -> str:

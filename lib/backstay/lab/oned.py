@@ -31,7 +31,13 @@ from backstay.lab.oned_libvirt import Libvirt
 from backstay.lab.oned_model import INTERNAL, Model, Refusal
 
 VERSION = "7.2.0"
-DENIED, UNKNOWN_METHOD = 0x0100, -506
+DENIED, UNKNOWN_METHOD, WRONG_PARAMETERS = 0x0100, -506, -501
+SIGNATURES = {
+    "one.system.version": "", "one.user.info": "i", "one.hookpool.info": "iii", "one.hostpool.info": "",
+    "one.host.info": "i", "one.host.status": "ii", "one.vmpool.info": "iiii", "one.vmpool.infoextended": "iiii",
+    "one.vm.info": "i", "one.vm.action": "si", "one.vm.recover": "ii", "one.vm.update": "is",
+}  # fmt: skip
+"""What each method needs after the session, a letter for each (i: integer, s: text); oned takes none without."""
 TICK = 0.2  # seconds
 
 
@@ -100,18 +106,19 @@ class Oned:
                 self.model.world.boot(host, vm.number)
 
     def answer(self, method: str, words: Sequence[Any]) -> list[object]:
-        """Answer a call as oned does: whether, what, and a code."""
+        """Answer a call as oned does: whether, what, and a code; raises the fault of a call that lacks something."""
         session, *given = words or [""]
         if str(session) != self.fault("one_auth"):
             return [False, f"[{method}] User couldn't be authenticated, aborting call.", DENIED, -1]
         if self.fault("error") is not None:
             return [False, f"[{method}] Error connecting to the database.", INTERNAL, -1]
+        given = list(_fitting(method, given))
         with self.lock:
             try:
                 said = self.methods()[method](*given)
             except Refusal as refusal:
                 return [False, f"[{method}] {refusal}", refusal.code, -1]
-        if method.rpartition(".")[2] not in ("info", "version"):
+        if method.rpartition(".")[2] not in ("info", "infoextended", "version"):
             with (self.directory / "calls").open("a") as calls:
                 calls.write(json.dumps([method, *given]) + "\n")
         return [True, said, 0, -1]
@@ -134,7 +141,10 @@ class Oned:
             "one.hostpool.info": lambda: oned_xml.hosts(model),
             "one.host.info": lambda number, *_: oned_xml.host(model, model.host(number)),
             "one.host.status": done(model.status, 0),
-            "one.vmpool.info": lambda _filter, _first, _last, state, *_: oned_xml.vms(model, int(state)),
+            "one.vmpool.info": lambda _filter, _first, _last, state, *_: oned_xml.vms(model, state),
+            "one.vmpool.infoextended": lambda _filter, _first, _last, state, *_: oned_xml.vms_extended(
+                model, state
+            ),
             "one.vm.info": lambda number, *_: oned_xml.vm(model, model.vm(number)),
             "one.vm.action": done(model.act, 1),
             "one.vm.recover": done(model.recover, 0),
@@ -144,6 +154,19 @@ class Oned:
     def _update(self, number: int, template: str, _merge: int) -> None:
         pairs = (line.partition("=") for line in template.splitlines() if "=" in line)
         self.model.vm(number).user.update({name.strip(): value.strip(' "') for name, _, value in pairs})
+
+
+def _fitting(method: str, given: Sequence[Any]) -> Sequence[Any]:
+    """Give the parameters of a call when they are what the method needs."""
+    if method not in SIGNATURES:
+        raise xmlrpc.client.Fault(UNKNOWN_METHOD, f"Method '{method}' not defined")
+    needed = SIGNATURES[method]
+    if len(given) < len(needed):
+        raise xmlrpc.client.Fault(WRONG_PARAMETERS, "Not enough parameters")
+    for kind, word in zip(needed, given, strict=False):
+        if not isinstance(word, int if kind == "i" else str):
+            raise xmlrpc.client.Fault(WRONG_PARAMETERS, f"{word!r} is not what {method} needs there")
+    return given
 
 
 def handler_of(oned: Oned) -> type[BaseHTTPRequestHandler]:
@@ -158,12 +181,10 @@ def handler_of(oned: Oned) -> type[BaseHTTPRequestHandler]:
             if slow is not None:
                 time.sleep(float(slow))
             words, method = xmlrpc.client.loads(body.decode())
-            if method not in oned.methods():
-                text = xmlrpc.client.dumps(
-                    xmlrpc.client.Fault(UNKNOWN_METHOD, f"Method '{method}' not defined")
-                )
-            else:
+            try:
                 text = xmlrpc.client.dumps((oned.answer(str(method), words),), methodresponse=True)
+            except xmlrpc.client.Fault as fault:
+                text = xmlrpc.client.dumps(fault)
             self.send_response(200)
             self.send_header("Content-Type", "text/xml")
             self.send_header("Content-Length", str(len(text.encode())))

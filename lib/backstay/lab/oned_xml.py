@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the stand-in for oned says, as its published schemas (host.xsd, vm.xsd of OpenNebula 7) have it."""
+"""What the stand-in for oned says, as its published schemas (share/doc/xsd of OpenNebula 7) have it.
+
+A pool of machines is told in short, as oned does it (VirtualMachine::to_xml_short): the last place of each, and of what
+its user noted only a few words. Who wants all of it asks for the extended one.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,13 @@ SHARE = (
     "RUNNING_VMS",
     "VMS_THREAD",
 )
+NOTED = (
+    "LABELS",
+    "ERROR",
+    "SCHED_MESSAGE",
+    "SCHED_RANK",
+    "SCHED_REQUIREMENTS",
+)  # what a pool tells of a user's notes
 RIGHTS = [f"{who}_{what}" for who in ("OWNER", "GROUP", "OTHER") for what in "UMA"]
 
 
@@ -27,6 +38,16 @@ def user() -> str:
     _add(top, [("ID", 0), ("GID", 0)])
     _add(ET.SubElement(top, "GROUPS"), [("ID", 0)])
     _add(top, [("GNAME", "oneadmin"), ("NAME", "oneadmin"), ("PASSWORD", ""), ("AUTH_DRIVER", "core")])
+    _add(top, [("ENABLED", 1)])
+    for part in (
+        "TEMPLATE",
+        "DATASTORE_QUOTA",
+        "NETWORK_QUOTA",
+        "VM_QUOTA",
+        "IMAGE_QUOTA",
+        "DEFAULT_USER_QUOTAS",
+    ):
+        ET.SubElement(top, part)
     return _text(top)
 
 
@@ -59,7 +80,14 @@ def vm(model: Model, one: Vm) -> str:
 
 
 def vms(model: Model, state: int) -> str:
-    """The machines in a state; -1 for all that are not done."""
+    """The machines in a state, in short; -1 for all that are not done."""
+    top = ET.Element("VM_POOL")
+    top.extend([_short(model, one) for one in model.vms if state in (-1, one.state)])
+    return _text(top)
+
+
+def vms_extended(model: Model, state: int) -> str:
+    """The same with all that is known of each."""
     top = ET.Element("VM_POOL")
     top.extend([_vm(model, one) for one in model.vms if state in (-1, one.state)])
     return _text(top)
@@ -101,6 +129,27 @@ def _vm(model: Model, one: Vm) -> ET.Element:
     backups = ET.SubElement(top, "BACKUPS")
     ET.SubElement(backups, "BACKUP_CONFIG")
     ET.SubElement(backups, "BACKUP_IDS")
+    return top
+
+
+def _short(model: Model, one: Vm) -> ET.Element:
+    top = ET.Element("VM")
+    _add(top, [("ID", one.number), ("UID", 0), ("GID", 0), ("UNAME", "oneadmin"), ("GNAME", "oneadmin")])
+    _add(top, [("NAME", one.name), ("LAST_POLL", 0), ("STATE", one.state), ("LCM_STATE", one.lcm)])
+    _add(top, [("RESCHED", one.resched), ("STIME", one.places[0].since if one.places else 0), ("ETIME", 0)])
+    _add(top, [("DEPLOY_ID", f"one-{one.number}")])
+    _add(ET.SubElement(top, "TEMPLATE"), [("CPU", 1), ("MEMORY", 64)])
+    ET.SubElement(top, "MONITORING")
+    noted = [(name, value) for name, value in one.user.items() if name in NOTED]
+    _add(ET.SubElement(top, "USER_TEMPLATE"), noted)
+    history = ET.SubElement(top, "HISTORY_RECORDS")
+    for number, place in list(enumerate(one.places))[-1:]:
+        last = ET.SubElement(history, "HISTORY")
+        _add(last, [("OID", one.number), ("SEQ", number), ("HOSTNAME", model.hosts[place.host].name)])
+        _add(
+            last, [("HID", place.host), ("CID", 0), ("DS_ID", 0), ("VM_MAD", "kvm"), ("TM_MAD", place.driver)]
+        )
+        _add(last, [("ACTION", place.action)])
     return top
 
 

@@ -120,6 +120,10 @@ def test_pyone_drives_the_stand_in(served: ThreadingHTTPServer, oned: Oned) -> N
     last = seen.HISTORY_RECORDS.HISTORY[-1]
     assert (last.HOSTNAME, last.TM_MAD) == ("n1", "shared")
     assert [vm.ID for vm in one.vmpool.info(-2, -1, -1, -1).VM] == [0]
+    one.vm.update(0, 'BACKSTAY_RESUME = "n1 5"\nSCHED_MESSAGE = "no host"', 1)
+    (short,), (whole,) = one.vmpool.info(-2, -1, -1, -1).VM, one.vmpool.infoextended(-2, -1, -1, -1).VM
+    assert short.USER_TEMPLATE == {"SCHED_MESSAGE": "no host"}
+    assert whole.USER_TEMPLATE["BACKSTAY_RESUME"] == "n1 5"
 
     # the host dies: what ran there is UNKNOWN, and goes elsewhere when it is told to
     (oned.directory / "hosts" / "n1").unlink()
@@ -160,6 +164,9 @@ def test_what_a_call_says(profile: OpenNebula, oned: Oned) -> None:
     assert refused.value.code == opennebula.ABSENT
     with pytest.raises(CannotAsk, match="not defined"):
         opennebula.call(profile.url, auth, "one.nothing", [], 10.0)
+    for words in ([], ["-1"]):
+        with pytest.raises(CannotAsk, match=r"Not enough parameters|not what one.user.info needs"):
+            opennebula.call(profile.url, auth, "one.user.info", words, 10.0)
     (oned.directory / "hang").touch()
     with pytest.raises(CannotAsk, match="timed out"):
         opennebula.call(profile.url, auth, "one.system.version", [], 0.5)
