@@ -13,6 +13,7 @@ from tests.lab.test_templates import ADDRESS, HOSTS, addressed, by_cibadmin, whe
 
 LEASE = "/srv/vm/role.lease"
 ROLE = "frontend-role"
+PID = "systemctl show --property=MainPID --value page"
 RECORD = f"/var/lib/backstay/role-{ROLE}"
 UNIT = f"""[Service]
 ExecStart=/usr/bin/python3 -m http.server --bind {ADDRESS} --directory /srv/page 8080
@@ -86,8 +87,14 @@ def test_a_role_is_on_one_host_through_everything(lab, admin):
     until(lambda: '"up"' in said(lab, host) or None, Deadline(60), what="the role to be up")
 
     # A service that hangs: active for systemd, and no answer.
+    # What is degraded is a failure for crm_mon as well, so it is the process itself that has to be gone.
+    hung = lab.node(host).check(PID).split()
     lab.node(host).check("systemctl kill --signal=STOP page")
-    lab.wait_for(lambda s: "" if s.failures else "not seen", 90, "the missing answer to be a failure")
+    until(
+        lambda: lab.node(host).run(PID).stdout.split() != hung or None,
+        Deadline(120),
+        what="the hung service to be ended",
+    )
     host = on_one(lab)
 
     admin.check(f"crm_resource --resource frontend --ban --node {host}", timeout=60)
