@@ -135,7 +135,8 @@ def stop(context: Context[LibvirtdParameters]) -> Outcome:
     host = Host()
     guests = host.emulators()
     if guests:
-        context.warn(f"{len(guests)} guests keep running without libvirtd: {', '.join(guests)}")
+        keep = "1 guest keeps" if len(guests) == 1 else f"{len(guests)} guests keep"
+        context.warn(f"{keep} running without libvirtd: {', '.join(guests)}")
     memory = watching.recall(host)
     memory.well()
     if not memory.attribute.startswith("broken"):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from backstay.agents import opennebula_states as states
 from backstay.agents.opennebula_states import Machine, Step, machine, step
+from backstay.cloud.problems import counted
 from backstay.errors import CannotAsk
 from backstay.host.opennebula import ABSENT, Refused
 
@@ -118,7 +119,7 @@ def recover(name: str, fenced: float, oned: Oned, world: World, until: Deadline,
         # Once: what ran there before is seen by nobody else. Nothing is placed on a disabled host.
         waits = any(each.verb == states.WAIT and not each.machine.resched for each in still)
         if still and state != DISABLED and state != MONITORING_DISABLED:
-            say(f"{len(still)} machines; the host takes nothing new and is looked at once more")
+            say(f"{counted(len(still), 'machine')}; the host takes nothing new and is looked at once more")
         if still and (
             state not in (DISABLED, MONITORING_DISABLED) or (waits and world.now() - looked >= LOOK_AGAIN)
         ):
@@ -223,14 +224,16 @@ def _over(oned: Oned, host: int, state: int, steps: list[Step], left: set[int]) 
     if state != OFF_LINE:
         oned.status(host, TAKE_OFF)
     human = "; ".join(each.said for each in steps if each.verb == states.HUMAN)
-    return human or (f"{len(left)} machines placed elsewhere" if left else "no machine had to be placed")
+    return human or (
+        f"{counted(len(left), 'machine')} placed elsewhere" if left else "no machine had to be placed"
+    )
 
 
 def _missing(still: list[Step]) -> str:
     if not still:
         return "machines that are on their way to other hosts do not run yet"
     said = "; ".join(each.said or f"{each.machine.called} is in {each.machine.doing}" for each in still)
-    return f"{len(still)} machines are not recovered yet: {said}"
+    return f"{counted(len(still), 'machine')} not recovered yet: {said}"
 
 
 def _parsed(text: str) -> Element:

@@ -13,7 +13,7 @@ from copy import deepcopy
 from lxml import etree
 
 from backstay.cib.document import MARK, SECTIONS, elements, is_ours, own_ids, section, sure_section
-from backstay.cib.merge import PROPERTIES, check_schema, put, set_properties
+from backstay.cib.merge import LIVE, PROPERTIES, check_schema, put, set_properties
 from backstay.cib.render import SCHEMA, check_ids, join
 from backstay.cib.templates import SUFFIX, Templates
 from backstay.errors import Refused
@@ -67,12 +67,13 @@ def _add(section_: etree._Element, child: etree._Element) -> None:
         put(same, child)
 
 
-def add(live: etree._Element, snippet: etree._Element) -> etree._Element:
+def add(live: etree._Element, snippet: etree._Element, source: str = LIVE) -> etree._Element:
     """A copy of the CIB `live` with `snippet` in it; what has the same id is replaced, all else stays in its place.
 
-    Raises Refused when an id is taken by something that Backstay did not create, or the schema is too old.
+    `source` is where it came from. Raises Refused when an id is taken by something that Backstay did not create, or the
+    schema is too old.
     """
-    check_schema(live, SCHEMA)
+    check_schema(live, SCHEMA, source)
     new = deepcopy(live)
     for name in SECTIONS:
         wanted = section(snippet, name)

@@ -60,6 +60,16 @@ def parse(data: bytes, name: str, *, keep_comments: bool = True, compact: bool =
     return root
 
 
+def parse_cib(data: bytes, name: str) -> etree._Element:
+    """The root of the whole CIB `data`, called `name` in messages (see `parse`); BadInput for other XML."""
+    root = parse(data, name)
+    if root.tag != "cib" or root.find("configuration") is None:
+        found = f"the root <{root.tag}>" if root.tag != "cib" else "no <configuration>"
+        hint = "`cibadmin --query` and `pcs cluster cib FILE` write one"
+        raise BadInput(f"{name} has {found}, expected a whole CIB", hint=hint)
+    return root
+
+
 def is_xml(data: bytes) -> bool:
     """Whether this is meant to be XML: a CIB, where a cloud description is YAML."""
     return data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")

@@ -8,6 +8,7 @@ resource (target-role and the like) stay as well. Pure: the inputs are not chang
 
 from __future__ import annotations
 
+import shlex
 from copy import deepcopy
 
 from lxml import etree
@@ -25,18 +26,22 @@ from backstay.cib.document import (
 from backstay.cib.schema import version
 from backstay.errors import Refused
 
+LIVE = "the live configuration"
 PROPERTIES = "cib-bootstrap-options"
 RESOURCES = ("primitive", "group", "clone", "bundle")
 # What `pcs resource disable`, `crm resource unmanage` and their like write into a resource's meta attributes.
 SWITCHES = ("target-role", "is-managed", "maintenance")
 
 
-def check_cluster(live: etree._Element, name: str) -> None:
-    """Refused when `live` is the CIB of a cluster whose name is not `name`. One without a name is believed."""
+def check_cluster(live: etree._Element, name: str, source: str = LIVE) -> None:
+    """Refused when `live` is the CIB of a cluster whose name is not `name`. One without a name is believed.
+
+    `source` is where it came from.
+    """
     found = cluster_name(live)
     if found not in ("", name):
         hint = f"set `cluster: name: {found}` in the description if it is meant for this cluster"
-        raise Refused(f"the description is for the cluster {name}, this one is {found}", hint=hint)
+        raise Refused(f"the description is for the cluster {name}, {source} is that of {found}", hint=hint)
 
 
 def _without_comments(element: etree._Element) -> etree._Element:
@@ -141,7 +146,7 @@ def set_nodes(live: etree._Element, rendered: etree._Element) -> None:
     live.extend([_without_comments(node) for node in wanted.values() if node.get("type") == "remote"])
 
 
-def _check_ids(live: etree._Element, rendered: etree._Element) -> None:
+def _check_ids(live: etree._Element, rendered: etree._Element, source: str) -> None:
     configuration = live.find("configuration")
     foreign: set[str] = set()
     for part in elements(configuration) if configuration is not None else ():
@@ -153,25 +158,26 @@ def _check_ids(live: etree._Element, rendered: etree._Element) -> None:
         taken = next((one for one in own_ids(wanted) if one in foreign), None) if wanted is not None else None
         if taken is not None:
             hint = "rename it in the description, or remove the hand-made one when it is the same"
-            raise Refused(f"the cluster already has {taken}, which Backstay did not create", hint=hint)
+            raise Refused(f"{source} already has {taken}, which Backstay did not create", hint=hint)
 
 
-def check_schema(live: etree._Element, needs: str) -> None:
-    """Refused when the schema of the CIB `live` is older than the one called `needs`."""
+def check_schema(live: etree._Element, needs: str, source: str = LIVE) -> None:
+    """Refused when the schema of the CIB `live`, which came from `source`, is older than the one called `needs`."""
     has = live.get("validate-with", "")
     if version(has) < version(needs):
-        hint = "cibadmin --upgrade --force brings it to the newest schema"
-        raise Refused(f"the live CIB uses the schema {has or 'none'}, this one needs {needs}", hint=hint)
+        where = "" if source in (LIVE, "<stdin>") else f"CIB_file={shlex.quote(source)} "
+        hint = f"{where}cibadmin --upgrade --force brings it to the newest schema"
+        raise Refused(f"{source} uses the schema {has or 'none'}, and {needs} is needed", hint=hint)
 
 
-def merge(live: etree._Element, rendered: etree._Element) -> etree._Element:
+def merge(live: etree._Element, rendered: etree._Element, source: str = LIVE) -> etree._Element:
     """The CIB to load: `live` with everything of Backstay's replaced by what is in `rendered`.
 
     Epoch and status are those of `live`, and so are nodes, but for what Backstay says about them. Raises Refused when
-    an id is already taken by something hand-made, or the live CIB's schema is too old.
+    an id is already taken by something hand-made, or the schema of `live`, which came from `source`, is too old.
     """
-    check_schema(live, rendered.get("validate-with", ""))
-    _check_ids(live, rendered)
+    check_schema(live, rendered.get("validate-with", ""), source)
+    _check_ids(live, rendered, source)
     new = deepcopy(live)
     _properties(sure_section(new, "crm_config"), sure_section(deepcopy(rendered), "crm_config"))
     if (nodes := section(rendered, "nodes")) is not None and (

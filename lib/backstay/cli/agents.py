@@ -18,6 +18,7 @@ import backstay
 from backstay.agents import proven
 from backstay.agents.check import BAD, COLUMNS, GOOD, UNKNOWN, Cell, Foreign, World, check, used_by
 from backstay.cib import document
+from backstay.cib.merge import LIVE
 from backstay.cli import announcing, options, proving
 from backstay.errors import CannotAsk
 from backstay.host import cores, installed
@@ -166,11 +167,11 @@ class Fences(FenceAgents):
 def _foreign(file: str | None, notes: list[str]) -> Iterator[Foreign]:
     """The agents of others in a CIB; without a cluster there are none, and a note says so."""
     try:
-        data, name = (Pacemaker().live(), "the live CIB") if file is None else options.read_input(file)
+        data, name = (Pacemaker().live(), LIVE) if file is None else options.read_input(file)
     except CannotAsk as error:
         notes.append(f"agents of others are not asked: {error}")
         return
-    yield from used_by(document.parse(data, name), installed.RESOURCE_AGENTS, installed.FENCE_AGENTS)
+    yield from used_by(document.parse_cib(data, name), installed.RESOURCE_AGENTS, installed.FENCE_AGENTS)
 
 
 def told(cells: Sequence[Cell], waiting: str, notes: Sequence[str], took: float) -> Iterator[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 
 from backstay.cib import document
+from backstay.cib.merge import LIVE
 from backstay.cli import fence_announcing, fence_matrix, fence_metrics, options, proving
 from backstay.cli.fence_drill import drill_command
 from backstay.cli.fence_drill_world import open_drills, recorded
@@ -117,8 +118,8 @@ def check_command(
     The installed agent's own on, off, reboot, status and monitor run against a simulated BMC; each real BMC is asked
     for its power and its GUID with the configured account; the configuration is judged. Needs root.
     """
-    data, name = (Pacemaker().live(), "the live CIB") if file is None else options.read_input(file)
-    cib = document.parse(data, name)
+    data, name = (Pacemaker().live(), LIVE) if file is None else options.read_input(file)
+    cib = document.parse_cib(data, name)
     fencing = read(cib)
     live = file is None
     here = Attributes().local(ANSWER) if live else platform.node()

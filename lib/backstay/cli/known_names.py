@@ -11,17 +11,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from lxml import etree
 
+from backstay.cloud import tree
+from backstay.cloud.problems import InvalidDescription, Report
+from backstay.cloud.tree import Node, Scalar
 from backstay.errors import BackstayError
 from backstay.host.pacemaker import Pacemaker
 from backstay.host.process import Completed, run
 
 PATIENCE = 2.0  # seconds for the live CIB; an admin has pressed a key and waits
+LARGEST = 32 << 20  # bytes of a file
 DESCRIPTIONS = (".yaml", ".yml")
 CIBS = (".xml",)
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOURCES = "configuration/resources//*[self::primitive or self::group or self::clone or self::bundle]"
 
 
@@ -42,16 +44,23 @@ def names(words: Iterable[str]) -> Names:
         path = Path(word)
         try:
             if path.is_dir():
-                files = sorted(each for each in path.iterdir() if each.suffix in DESCRIPTIONS)
+                files = sorted(
+                    each for each in path.iterdir() if each.suffix in DESCRIPTIONS and _short(each)
+                )
                 if files:
                     return of_description([each.read_bytes() for each in files])
-            elif path.suffix in DESCRIPTIONS and path.is_file():
+            elif path.suffix in DESCRIPTIONS and _short(path):
                 return of_description([path.read_bytes()])
-            elif path.suffix in CIBS and path.is_file():
+            elif path.suffix in CIBS and _short(path):
                 return of_cib(path.read_bytes())
         except OSError:
             continue
     return of_cluster()
+
+
+def _short(path: Path) -> bool:
+    """Whether it is a file, which keeps nobody waiting, and none that takes long to read."""
+    return path.is_file() and path.stat().st_size <= LARGEST
 
 
 def of_description(files: Iterable[bytes]) -> Names:
@@ -60,28 +69,37 @@ def of_description(files: Iterable[bytes]) -> Names:
     mirrors: list[str] = []
     for data in files:
         try:
-            tree = yaml.load(data, Loader=_LOADER)  # noqa: S506  (a safe loader, in C where there is one)
-        except yaml.YAMLError:
+            root = tree.read_tree(data, Report(""))
+        except InvalidDescription:
             continue
         for section in found:
-            part = tree.get(section) if isinstance(tree, Mapping) else None
-            found[section] += [str(name) for name in part] if isinstance(part, Mapping) else []
-        mirrors += _mirrors(tree) if isinstance(tree, Mapping) else []
+            found[section] += _below(root, section)
+        mirrors += _mirrors(root)
     domains, devices = tuple(found["domains"]), tuple(found["devices"])
     return Names(tuple(found["hosts"]), domains, (*domains, *found["storage"]), devices, tuple(mirrors))
 
 
-def _mirrors(tree: Mapping[object, object]) -> list[str]:
+def _mirrors(root: Node) -> list[str]:
     """The DRBD resources of domains and storage; one that has no name of its own has its owner's."""
-    disks = [(name, part["drbd"]) for name, part in _parts(tree, "domains") if "drbd" in part]
-    disks += [(name, part) for name, part in _parts(tree, "storage") if part.get("type") == "drbd"]
-    return [str(disk.get("resource", name)) for name, disk in disks if isinstance(disk, Mapping)]
+    disks = [(name, part.items["drbd"][1]) for name, part in _parts(root, "domains") if "drbd" in part.items]
+    disks += [(name, part) for name, part in _parts(root, "storage") if _word(part, "type") == "drbd"]
+    return [_word(disk, "resource") or name for name, disk in disks if isinstance(disk, tree.Mapping)]
 
 
-def _parts(tree: Mapping[object, object], section: str) -> list[tuple[str, Mapping[object, object]]]:
-    there = tree.get(section)
-    items = there.items() if isinstance(there, Mapping) else ()
-    return [(str(name), part) for name, part in items if isinstance(part, Mapping)]
+def _word(mapping: tree.Mapping, key: str) -> str:
+    node = mapping.items[key][1] if key in mapping.items else None
+    return node.value if isinstance(node, Scalar) else ""
+
+
+def _parts(root: Node, section: str) -> list[tuple[str, tree.Mapping]]:
+    return [(name, part) for name, part in _below(root, section).items() if isinstance(part, tree.Mapping)]
+
+
+def _below(node: Node, key: str) -> dict[str, Node]:
+    """What stands in the mapping under `key`."""
+    inner = node.items.get(key) if isinstance(node, tree.Mapping) else None
+    items = inner[1].items if inner is not None and isinstance(inner[1], tree.Mapping) else {}
+    return {name: value for name, (_, value) in items.items()}
 
 
 def of_cib(cib: bytes) -> Names:

@@ -6,7 +6,9 @@ Decides the names of options that mean the same everywhere. Does no work of any 
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from getpass import getuser
@@ -19,6 +21,7 @@ from backstay.cloud.model import Cloud
 from backstay.cloud.parse import parse_files
 from backstay.cloud.problems import nearest
 from backstay.errors import BadInput, Refused
+from backstay.host import given
 from backstay.host.definition_files import DefinitionFiles
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -109,11 +112,12 @@ def first_of(reasons: Sequence[str]) -> str:
 def read_input(name: str) -> tuple[bytes, str]:
     """The content of the file `name` (`-` is stdin), and its name for messages; BadInput when it cannot be read."""
     if name == STDIN:
-        return sys.stdin.buffer.read(), "<stdin>"
+        return _stdin(), "<stdin>"
     if not name:
         raise BadInput("the name of the file is empty", hint="is a variable of a script not set? - is stdin")
     try:
-        return Path(name).read_bytes(), name
+        with os.fdopen(given.opened(name), "rb") as file:
+            return given.whole(file.fileno(), name, _aside), name
     except FileNotFoundError as error:
         raise BadInput(f"there is no file {name}", hint=_beside(Path(name))) from error
     except PermissionError as error:
@@ -125,8 +129,21 @@ def read_input(name: str) -> tuple[bytes, str]:
         raise BadInput(f"{name} cannot be read: {error.strerror}", hint=hint) from error
 
 
+def _stdin() -> bytes:
+    try:
+        return given.whole(sys.stdin.buffer.fileno(), "<stdin>", _aside)
+    except io.UnsupportedOperation:  # it was closed, and main gave us one without a descriptor
+        return sys.stdin.buffer.read()
+
+
+def _aside(text: str) -> None:
+    click.echo(text, err=True)
+
+
 def _beside(path: Path) -> str:
     """What may have been meant by a name that is not there."""
+    if path.is_symlink():
+        return f"it is a link to {path.readlink()}, which is not there"
     try:
         there = [one.name for one in path.parent.iterdir()]
     except OSError:
@@ -136,13 +153,20 @@ def _beside(path: Path) -> str:
 
 
 def read_files(name: str) -> list[tuple[str, bytes]]:
-    """The files of a description: `name` itself (`-` is stdin), or the *.yaml files of a directory, in order."""
+    """The files of a description: `name` itself (`-` is stdin), or the *.yaml files of a directory, in order.
+
+    What begins with a dot is an editor's, and no part of it.
+    """
     path = Path(name)
     if name in (STDIN, "") or not path.is_dir():
         data, shown = read_input(name)
         return [(shown, data)]
     try:
-        files = sorted(str(entry) for entry in path.iterdir() if entry.suffix in (".yaml", ".yml"))
+        files = sorted(
+            str(entry)
+            for entry in path.iterdir()
+            if entry.suffix in (".yaml", ".yml") and not entry.name.startswith(".")
+        )
     except PermissionError as error:
         raise BadInput(f"{name} may not be read by {getuser()}", hint="run it with sudo") from error
     if not files:

@@ -17,13 +17,13 @@ from lxml import etree
 
 from backstay.cib import document, schema
 from backstay.cib.difference import Difference, differences, foreign
-from backstay.cib.merge import check_cluster, merge, set_nodes
+from backstay.cib.merge import LIVE, check_cluster, merge, set_nodes
 from backstay.cib.options import Metadata
 from backstay.cib.render import render
 from backstay.cib.templates import Templates, directories
 from backstay.cli import options
 from backstay.cli.validate import findings
-from backstay.errors import BadInput, Findings, Refused
+from backstay.errors import Findings, Refused
 from backstay.fencing import configuration as fencing
 from backstay.host.metadata import Installed
 from backstay.host.output import PRIVATE, write_atomically
@@ -76,35 +76,39 @@ def make(
     cluster's, or an id is taken; Findings when the outcome would not be valid.
     """
     if len(files) == 1 and document.is_xml(files[0][1]):
-        wanted = document.parse(files[0][1], files[0][0])
-        return replacing(document.parse(*cib()), wanted, pacemaker)
+        wanted = document.parse_cib(files[0][1], files[0][0])
+        data, source = cib()
+        return replacing(document.parse_cib(data, source), wanted, pacemaker, source)
     cloud = options.as_cloud(files, name)
-    live = document.parse(*cib())
-    check_cluster(live, cloud.cluster.name)
-    new = merge(live, render(cloud, Templates(directories(directories_))))
-    return between(live, new, cloud.cluster.name, pacemaker)
+    data, source = cib()
+    live = document.parse_cib(data, source)
+    check_cluster(live, cloud.cluster.name, source)
+    new = merge(live, render(cloud, Templates(directories(directories_))), source)
+    return between(live, new, cloud.cluster.name, pacemaker, source)
 
 
-def replacing(live: etree._Element, wanted: etree._Element, pacemaker: Pacemaker) -> Plan:
-    """The plan that gives `live` the configuration of `wanted`, but for the nodes, which are what they are now.
+def replacing(live: etree._Element, wanted: etree._Element, pacemaker: Pacemaker, source: str = LIVE) -> Plan:
+    """The plan that gives `live`, which came from `source`, the configuration of `wanted`.
 
-    What Backstay itself says about them (capacities, sites) is that of `wanted`.
+    But for the nodes, which are what they are now; what Backstay itself says about them (capacities, sites) is that of
+    `wanted`.
     """
     new, old = deepcopy(live), deepcopy(wanted)
     here, there = new.find("configuration"), old.find("configuration")
-    if here is None or there is None:
-        raise BadInput("it holds no configuration", hint="name a whole CIB, such as cibadmin --query prints")
+    assert here is not None and there is not None  # whole CIBs
     nodes, before = here.find("nodes"), there.find("nodes")
     if nodes is not None and before is not None:
         set_nodes(nodes, before)
         there.replace(before, nodes)
     new.replace(here, there)
-    return between(live, new, document.cluster_name(live), pacemaker)
+    return between(live, new, document.cluster_name(live), pacemaker, source)
 
 
-def between(live: etree._Element, new: etree._Element, cluster: str, pacemaker: Pacemaker) -> Plan:
-    """The plan that turns one CIB into another; Findings when one of them is not valid."""
-    check_schema(live, "the present configuration")
+def between(
+    live: etree._Element, new: etree._Element, cluster: str, pacemaker: Pacemaker, source: str = LIVE
+) -> Plan:
+    """The plan that turns one CIB, which came from `source`, into another; Findings when one of them is not valid."""
+    check_schema(live, source)
     after = document.write(new)
     _raise_first(
         findings(document.parse(after, "the plan"), pacemaker), "the configuration that would be loaded"
@@ -169,8 +173,8 @@ def show(plan: Plan, different: tuple[Difference, ...]) -> str:
     """The plan as text."""
     stays = list(wording.hand_made(hand_made(plan)))
     if not different:
-        return "\n".join([f"cluster {plan.cluster}: nothing changes.", *stays])
-    lines = [f"cluster {plan.cluster}", "what changes:", *wording.changes(different)]
+        return "\n".join([f"{wording.called(plan.cluster)}: nothing changes.", *stays])
+    lines = [wording.called(plan.cluster), "what changes:", *wording.changes(different)]
     lines += ["what that does (! ends something that runs):", *wording.consequences(plan.prediction)]
     lines += [f"  ! {wording.unfenced(host)}" for host in unfenced(plan)]
     lines += stays
@@ -195,7 +199,7 @@ def facts(plan: Plan, different: tuple[Difference, ...]) -> dict[str, object]:
 def start_from(cib: str | None, pacemaker: Pacemaker) -> tuple[bytes, str]:
     """The configuration that a plan begins with, and its name."""
     if cib is None:
-        return pacemaker.live(), "the live configuration"
+        return pacemaker.live(), LIVE
     data, name = options.read_input(cib)
     return data, name
 

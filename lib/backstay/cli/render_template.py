@@ -15,7 +15,7 @@ import click
 from backstay.cib.alone import add, render_alone
 from backstay.cib.crm_scripts import scripts
 from backstay.cib.crm_words import words
-from backstay.cib.document import parse, write, write_snippet
+from backstay.cib.document import parse_cib, write, write_snippet
 from backstay.cib.header import Header, Value
 from backstay.cib.templates import ADMINS, BY_PIP, SHIPPED, SOURCE_TREE, Templates
 from backstay.cli import options
@@ -51,11 +51,7 @@ def snippet(
             click.echo(_not_by_crmsh(lost), err=True)
         return write_snippet(made)
     data, shown = options.read_input(into)
-    live = parse(data, shown)
-    if live.tag != "cib":
-        hint = "`pcs cluster cib FILE` and `cibadmin --query` write one"
-        raise BadInput(f"{shown} has the root <{live.tag}>, expected <cib>", hint=hint)
-    return write(add(live, made))
+    return write(add(parse_cib(data, shown), made, shown))
 
 
 def _not_by_crmsh(lost: str) -> str:

@@ -13,10 +13,11 @@ import click
 from lxml import etree
 
 from backstay.cib import document, schema
+from backstay.cib.merge import LIVE
 from backstay.cib.render import render as render_cib
 from backstay.cib.templates import Templates, directories
 from backstay.cli import options
-from backstay.cloud.problems import InvalidDescription, Problem
+from backstay.cloud.problems import InvalidDescription, Problem, counted
 from backstay.host.pacemaker import Pacemaker
 
 FINDINGS = 1
@@ -45,7 +46,10 @@ def _what(files: list[tuple[str, bytes]], name: str, places: tuple[Path, ...]) -
     cib = render_cib(cloud, Templates(directories(places)))
     # Written and read again: findings then name the line of what `backstay render` writes.
     rendered = document.parse(document.write(cib), f"the CIB rendered from {name}")
-    return rendered, f"description of {len(cloud.hosts)} hosts and {len(cloud.domains)} domains"
+    return (
+        rendered,
+        f"description of {counted(len(cloud.hosts), 'host')} and {counted(len(cloud.domains), 'domain')}",
+    )
 
 
 def _as_data(problem: Problem) -> dict[str, object]:
@@ -76,7 +80,7 @@ def validate(file: str | None, schema_name: str | None, directories_: tuple[Path
     """
     pacemaker = Pacemaker()
     if file is None:
-        name = "the live configuration"
+        name = LIVE
         files = [(name, pacemaker.live())]
     else:
         files = options.read_files(file)

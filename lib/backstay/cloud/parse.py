@@ -8,9 +8,11 @@ Never reads a secret or a cluster; a domain's definition only through the `Reade
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from backstay.cloud import keys
+from backstay.cloud.again import readings
 from backstay.cloud.definition import Reader
 from backstay.cloud.frontend import frontend_of
 from backstay.cloud.model import (
@@ -30,7 +32,7 @@ from backstay.cloud.parse_drbd import Mirrors
 from backstay.cloud.parse_hosts import devices_of, fenced, hosts_of
 from backstay.cloud.parse_storage import check_ids, standing, storage_of
 from backstay.cloud.policy import choose
-from backstay.cloud.problems import InvalidDescription, Position, Report, quote
+from backstay.cloud.problems import InvalidDescription, Report, quote
 from backstay.cloud.reader import Fields, fields_of
 from backstay.cloud.tree import Mapping, Node, read_tree
 from backstay.cloud.units import cib_duration
@@ -186,6 +188,10 @@ def parse_files(files: Sequence[tuple[str, bytes]], name: str, definitions: Read
     if top is None:
         raise InvalidDescription(name, report.problems)
     cloud = _cloud(top, definitions)
+    for places in readings(top.mapping):
+        once_more = Report(name)
+        _cloud(replace(top, report=once_more), definitions)
+        report.take(problem for problem in once_more.problems if problem.position in places)
     report.raise_if_any()
     return cloud
 
@@ -197,26 +203,19 @@ def _joined(trees: Sequence[Node], report: Report) -> Node:
         if not isinstance(tree, Mapping) or not isinstance(first, Mapping):
             return tree if isinstance(first, Mapping) else first
         for name, (key, node) in tree.items.items():
-            there = first.items.get(name)
-            if there is None:
-                first.items[name] = (key, node)
-            elif isinstance(node, Mapping) and isinstance(there[1], Mapping):
-                _join(there[1], node, report)
+            there = first.items.get(name, (key, node))[1]
+            if there is not node and isinstance(node, Mapping) and isinstance(there, Mapping):
+                _join(there, node, report)
             else:
-                _twice(name, there[0].at.place, key.at, report)
+                first.place(key, node, report, name_file=True)
+        first.again += tree.again
     return first
 
 
 def _join(into: Mapping, more: Mapping, report: Report) -> None:
-    for name, entry in more.items.items():
-        if name in into.items:
-            _twice(name, into.items[name][0].at.place, entry[0].at, report)
-        else:
-            into.items[name] = entry
-
-
-def _twice(name: str, place: str, at: Position, report: Report) -> None:
-    report.add(at, f"the key {quote(name)} again", f"each key once (first in {place})")
+    for key, node in more.items.values():
+        into.place(key, node, report, name_file=True)
+    into.again += more.again
 
 
 def read(path: Path, definitions: Reader | None = None) -> Cloud:

@@ -77,10 +77,14 @@ class Report:
 
     def add(self, position: Position, found: str, expected: str, nearest: str = "") -> None:
         """Note one problem, once."""
-        problem = Problem(position, found, expected, nearest)
-        if problem not in self._said:
-            self._said.add(problem)
-            self.problems.append(problem)
+        self.take((Problem(position, found, expected, nearest),))
+
+    def take(self, problems: Iterable[Problem]) -> None:
+        """Note several, each once."""
+        for problem in problems:
+            if problem not in self._said:
+                self._said.add(problem)
+                self.problems.append(problem)
 
     def raise_if_any(self) -> None:
         """InvalidDescription with all problems, if there is one."""

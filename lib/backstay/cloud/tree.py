@@ -8,7 +8,7 @@ and they are how a small file becomes a huge one. Never recurses, so that no nes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,17 +53,38 @@ class Sequence:
 class Mapping:
     """Keys with values, at its first character; a key that stood twice is reported and keeps its first value.
 
-    `items` are the key as it stood and its value, by the key's text. `key` is the one whose value has not been read
-    yet: None in a tree that is complete.
+    `items` are the key as it stood and its value, by the key's text; `again` has the others of a key that stood twice.
+    `key` is the one whose value has not been read yet: None in a tree that is complete.
     """
 
     at: Position
     items: dict[str, tuple[Scalar, Node]] = field(default_factory=dict)
     key: Scalar | None = None
+    again: list[tuple[Scalar, Node]] = field(default_factory=list)
+
+    def place(self, key: Scalar, value: Node, report: Report, *, name_file: bool = False) -> None:
+        """Add a value; that its key was there before is reported, by its line or by its file, too."""
+        first = self.items.setdefault(key.value, (key, value))
+        if first[1] is not value:
+            self.again.append((key, value))
+            there = first[0].at.place if name_file else f"line {first[0].at.line}"
+            report.add(key.at, f"the key {quote(key.value)} again", f"each key once (first in {there})")
 
 
 Node = Scalar | Sequence | Mapping
 """What stands at one place of a description."""
+
+
+def nodes(roots: Iterable[Node]) -> Iterator[Node]:
+    """Every node of these trees, themselves included; not what stood again."""
+    ahead = list(roots)
+    while ahead:
+        node = ahead.pop()
+        yield node
+        if isinstance(node, Sequence):
+            ahead += node.items
+        elif isinstance(node, Mapping):
+            ahead += (value for _, value in node.items.values())
 
 
 class _Stop(Exception):
@@ -121,13 +142,7 @@ class _Builder:
             parent.items.append(node)
         elif parent.key is not None:
             key, parent.key = parent.key, None
-            if key.value in parent.items:
-                first = parent.items[key.value][0].at.line
-                self.report.add(
-                    key.at, f"the key {quote(key.value)} again", f"each key once (first in line {first})"
-                )
-            else:
-                parent.items[key.value] = (key, node)
+            parent.place(key, node, self.report)
         elif isinstance(node, Scalar):
             parent.key = node
         else:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from backstay.cloud.problems import counted
 from backstay.fencing.configuration import Fencing
 from backstay.fencing.drill_marks import Open
 from backstay.fencing.readiness import Cell, State
@@ -196,7 +197,7 @@ def _quorum(now: Situation) -> Iterator[Refusal]:
         yield Refusal(f"Corosync does not name {now.target} among its members")
     elif left < now.votes.quorum:
         yield Refusal(
-            f"without {now.target} the others have {left} of the {now.votes.quorum} votes of a quorum",
+            f"without {now.target} the others have {left} of the {counted(now.votes.quorum, 'vote')} of a quorum",
             "wait until all hosts are there, or give Corosync two_node or a quorum device",
         )
 

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from backstay.cloud.problems import counted
 from backstay.errors import BackstayError, CannotAsk, Findings, Refused
 from backstay.fencing.drill_marks import ENDED, FENCING, Open, Record
 
@@ -209,7 +210,7 @@ def _waiting(target: str, seen: Look) -> str:
     if seen.guests is None:
         return f"{target} to say that no guest is left"
     if seen.guests:
-        return f"{seen.guests} guests on {target} that the cluster does not know"
+        return f"{counted(seen.guests, 'guest')} on {target} that the cluster does not know"
     return f"{', '.join(seen.down)} to run elsewhere" if seen.down else ""
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from backstay.cloud.problems import counted
 from backstay.members.candidate import NOTE, Finding
 from backstay.members.steps import Now, Phase, Step, Verb
 
@@ -117,7 +118,7 @@ def _quorum(case: Case) -> Iterator[str]:
         return
     total, quorum = case.corosync.members, case.corosync.members // 2 + 1
     if case.corosync.votes - (case.verb != ADD and case.now.joined) < quorum:
-        yield f"with {total} members a quorum needs {quorum} votes, more than are there"
+        yield f"with {counted(total, 'member')} a quorum needs {counted(quorum, 'vote')}, more than are there"
 
 
 def _losses(case: Case) -> Iterator[str]:

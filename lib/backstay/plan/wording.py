@@ -77,6 +77,11 @@ def hand_made(things: tuple[tuple[str, str], ...]) -> Iterator[str]:
         yield f"    {kind} {', '.join(name for one, name in things if one == kind)}"
 
 
+def called(cluster: str) -> str:
+    """Of the cluster of this name, which may have none."""
+    return f"cluster {cluster}" if cluster else "a cluster without a name"
+
+
 def homeless(name: str) -> str:
     """Of a resource that should run after a plan, and does not."""
     return f"{name} finds no place on any host"

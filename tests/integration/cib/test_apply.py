@@ -189,7 +189,7 @@ def test_another_cluster_is_refused(here, file, cluster, tmp_path):
     other.write_text(file.read_text().replace("name: backstay-lab", "name: elsewhere"))
     code, _, err = here("apply", "--yes", other)
     assert code == 4
-    assert "for the cluster elsewhere, this one is backstay-lab" in err
+    assert "for the cluster elsewhere, the live configuration is that of backstay-lab" in err
     assert cluster.read_bytes() == before
 
 

@@ -229,13 +229,15 @@ def test_an_id_that_somebody_else_uses_is_refused(fresh, rendered):
 
 def test_a_schema_that_is_too_old_is_refused(fresh, rendered):
     fresh.set("validate-with", "pacemaker-3.2")
-    with pytest.raises(Refused, match=r"uses the schema pacemaker-3\.2, this one needs pacemaker-3\.7"):
+    with pytest.raises(Refused, match=r"uses the schema pacemaker-3\.2, and pacemaker-3\.7 is needed"):
         merge(fresh, rendered)
 
 
 def test_another_cluster_is_refused(fresh):
     check_cluster(fresh, "backstay-lab")
-    with pytest.raises(Refused, match="for the cluster other, this one is backstay-lab"):
+    with pytest.raises(
+        Refused, match="for the cluster other, the live configuration is that of backstay-lab"
+    ):
         check_cluster(fresh, "other")
 
 

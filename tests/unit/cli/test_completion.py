@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 import pytest
 
@@ -82,6 +84,22 @@ def test_what_stands_on_the_line_is_asked_before_the_cluster(tab, cluster, tmp_p
     assert tab("fence", "check", "--cib", str(tmp_path), "--accept", "") == (0, ["n1", "n2"])
     assert tab("fence", "check", "--cib", str(cib), "--accept", "x") == (0, ["x1"])
     assert cluster == []
+
+
+def test_what_would_keep_the_shell_waiting_or_end_it_has_no_names(tab, cluster, tmp_path):
+    """A pipe to which nobody writes, a file without an end, lists without end in one another."""
+    (tmp_path / "cloud.d").mkdir()
+    os.mkfifo(tmp_path / "cloud.d" / "a.yaml")
+    (tmp_path / "b.xml").symlink_to("/dev/zero")
+    (tmp_path / "c.yaml").write_bytes(b"[" * 200_000)
+    with (tmp_path / "d.xml").open("wb") as file:
+        file.truncate(known_names.LARGEST + 1)
+    for name in ("cloud.d", "b.xml", "d.xml"):
+        assert tab("fence", "check", "--cib", str(tmp_path / name), "--accept", "") == (
+            0,
+            ["a1", "a2", "far"],
+        )
+    assert tab("fence", "check", "--cib", str(tmp_path / "c.yaml"), "--accept", "") == (0, [])
 
 
 def test_names_of_every_kind():

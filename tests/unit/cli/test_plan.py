@@ -122,3 +122,37 @@ def test_what_takes_the_place_of_the_live_one_makes_no_host_and_takes_none(monke
     assert new.find("configuration/crm_config/cluster_property_set[@id='old']") is not None
     assert old is live
     assert (etree.tostring(live), etree.tostring(kept)) == before
+
+
+NAMED = (
+    "<crm_config><cluster_property_set id='c'><nvpair id='n' name='cluster-name' value='production'/>"
+    "</cluster_property_set></crm_config>"
+)
+TAKEN = CIB.replace("<cib ", '<cib validate-with="pacemaker-3.7" ').replace("backstay", "other")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        (TAKEN, 4, "{0} already has web1, which Backstay did not create"),
+        (CIB.replace("<crm_config/>", NAMED), 4, "for the cluster backstay-lab, {0} is that of production"),
+        (CIB, 4, "{0} uses the schema none, and pacemaker-3.7 is needed"),
+        (CIB, 4, "hint: CIB_file='{0}' cibadmin --upgrade --force"),
+        ("<diff/>", 2, "{0} has the root <diff>, expected a whole CIB"),
+        ("<cib/>", 2, "{0} has no <configuration>, expected a whole CIB"),
+    ],
+)
+def test_a_cib_in_a_file_is_called_by_its_name(backstay, repository, tmp_path, text, code, said):
+    """What it is not is the live one."""
+    path = tmp_path / "of tuesday.xml"
+    path.write_text(text.format(epoch=1, updates=1, pairs=CONFIG))
+    answer, _, err = backstay("plan", repository / "examples" / "three-hosts.yaml", "--cib", path)
+    assert answer == code
+    assert said.format(path) in err
+    assert "live" not in err
+
+
+def test_a_whole_cib_is_asked_for(backstay, repository, tmp_path):
+    (tmp_path / "x.xml").write_text("<cib/>")
+    code, _, err = backstay("plan", tmp_path / "x.xml", "--cib", repository / "tests/golden/three-hosts.xml")
+    assert (code, "x.xml has no <configuration>, expected a whole CIB" in err) == (2, True)

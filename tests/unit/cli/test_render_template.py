@@ -30,7 +30,7 @@ def test_what_is_no_cib_is_refused(backstay, tmp_path):
     (tmp_path / "cib.xml").write_text("<configuration/>")
     code, _, err = backstay("render", *WEB, "--into", tmp_path / "cib.xml")
     assert code == 2
-    assert "has the root <configuration>, expected <cib>" in err
+    assert "cib.xml has the root <configuration>, expected a whole CIB" in err
 
 
 def test_a_snippet_in_the_words_of_the_crm_shell(backstay):

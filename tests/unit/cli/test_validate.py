@@ -43,3 +43,16 @@ def test_a_crm_verify_that_does_not_answer_is_said(monkeypatch):
     monkeypatch.setattr(schema, "check", lambda _cib: ())
     with pytest.raises(CannotAsk):
         validate.findings(CIB, Asked(CannotAsk("no")))
+
+
+def test_one_is_one_and_none_is_no(repository):
+    one = b"""
+cluster: {name: demo}
+hosts: {n1: {address: 10.0.0.1, bmc: {address: 10.0.1.1, username: f, password_file: /p}}}
+domains: {web1: {config: /a, memory: 1 GiB, vcpus: 1}}
+"""
+    none = (repository / "examples" / "ganeti.yaml").read_bytes()
+    assert [validate._what([("a.yaml", text)], "a.yaml", ())[1] for text in (one, none)] == [
+        "description of 1 host and 1 domain",
+        "description of 3 hosts and no domain",
+    ]

@@ -49,6 +49,28 @@ def test_a_name_in_two_files_is_reported_with_both_places():
     ]
 
 
+def test_what_is_wrong_with_each_of_those_that_have_one_name_is_said():
+    """Of two files, of one, of the third, of what is in the second; and nothing of what is right about them."""
+    second = HOSTS.replace(b"10.0.0.1", b"10.0.0.300")
+    third = WEB.replace(b"/srv/web1.xml", b"web1.xml").replace(b"vcpus: 1", b"vcpus: 1, vcpus: x")
+    assert problems(CLUSTER + HOSTS, second, WEB, WEB, third) == [
+        "b.yaml:1:9: found the key `n1` again, expected each key once (first in a.yaml line 2)",
+        "b.yaml:1:23: found `10.0.0.300` for `address`, expected an IP address or a DNS name",
+        "d.yaml:2:3: found the key `web1` again, expected each key once (first in c.yaml line 2)",
+        "e.yaml:2:3: found the key `web1` again, expected each key once (first in c.yaml line 2)",
+        "e.yaml:2:18: found `web1.xml` for `config`, expected an absolute path such as "
+        "`/srv/vm/domains/web1.xml`",
+        "e.yaml:2:56: found the key `vcpus` again, expected each key once (first in line 2)",
+        "e.yaml:2:63: found `x` for `vcpus`, expected a whole number from 1 to 8192",
+    ]
+
+
+def test_what_repeats_without_end_is_not_read_without_end():
+    many = b"domains:\n" + b"  web1: {vcpus: x}\n" * 300
+    said = problems(CLUSTER + HOSTS, many)
+    assert len([line for line in said if "for `vcpus`" in line]) == 9
+
+
 def test_what_is_shared_by_hosts_of_two_files_is_reported():
     more = HOSTS.replace(b"n1", b"n2").replace(b"10.0.1.1", b"10.0.1.2")
     assert problems(CLUSTER + HOSTS, more, WEB) == [

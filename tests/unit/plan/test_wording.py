@@ -8,7 +8,7 @@ import pytest
 from backstay.cib.difference import Detail, Difference
 from backstay.plan.prediction import Prediction
 from backstay.plan.transition import Step
-from backstay.plan.wording import changes, consequences, sentence
+from backstay.plan.wording import called, changes, consequences, sentence
 
 SENTENCES = [
     (Step("start", "web1", target="n1"), "web1 starts on n1"),
@@ -64,3 +64,7 @@ def test_what_hurts_comes_first_and_is_marked():
 
 def test_nothing_is_said_in_words():
     assert list(consequences(Prediction((), (), (), frozenset()))) == ["    nothing starts, stops or moves"]
+
+
+def test_a_cluster_without_a_name_is_called_one():
+    assert [called(name) for name in ("demo", "")] == ["cluster demo", "a cluster without a name"]
