@@ -60,8 +60,8 @@ def test_what_is_wrong_with_each_of_those_that_have_one_name_is_said():
         "e.yaml:2:3: found the key `web1` again, expected each key once (first in c.yaml line 2)",
         "e.yaml:2:18: found `web1.xml` for `config`, expected an absolute path such as "
         "`/srv/vm/domains/web1.xml`",
-        "e.yaml:2:56: found the key `vcpus` again, expected each key once (first in line 2)",
-        "e.yaml:2:63: found `x` for `vcpus`, expected a whole number from 1 to 8192",
+        "e.yaml:2:53: found the key `vcpus` again, expected each key once (first in line 2)",
+        "e.yaml:2:60: found `x` for `vcpus`, expected a whole number from 1 to 4096",
     ]
 
 
