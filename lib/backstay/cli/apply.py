@@ -41,8 +41,9 @@ def permit(
     """
     gone = consent.removed(different)
     if gone and remove is False:
-        hint = "describe them again, or insist with --remove: Pacemaker stops them"
-        raise Refused(f"the plan no longer has {', '.join(gone)}, and applying it would stop them", hint=hint)
+        them = "it" if len(gone) == 1 else "them"
+        hint = f"describe {them} again, or insist with --remove: Pacemaker stops {them}"
+        raise Refused(f"the plan no longer has {', '.join(gone)}: applying it would stop {them}", hint=hint)
     harm = () if stop else consent.harm(made, tuple(gone) if remove else ())
     hurts = f"applying it would hurt: {options.first_of(harm)}" if harm else ""
     if hurts and (yes or not sys.stdin.isatty()):

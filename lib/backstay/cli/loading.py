@@ -32,8 +32,9 @@ def load(
     gone = consent.removed(different)
     remove = bool(leaves) and set(gone) <= {leaves}
     if gone and not remove:
-        hint = f"describe them again, or take them out first: backstay apply {path} --remove"
-        raise Refused(f"{path} no longer has {', '.join(gone)}, which run", hint=hint)
+        them, run = ("it", "runs") if len(gone) == 1 else ("them", "run")
+        hint = f"describe {them} again, or take {them} out first: backstay apply {path} --remove"
+        raise Refused(f"{path} no longer has {', '.join(gone)}, which {run}", hint=hint)
     unfenced = tuple(name for name in plan.unfenced(made) if name != leaves)
     consent.keep_fenced(unfenced, allowed=allow_stop)
     apply.permit(made, different, stop=allow_stop, remove=remove, yes=True)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from backstay.errors import BadInput, CannotAsk
-from backstay.host.output import write_atomically
+from backstay.host.output import PRIVATE, write_atomically
 
 DIRECTORY = Path("/var/lib/backstay/checkpoints")
 KEPT = 20
@@ -42,7 +42,7 @@ class Checkpoints:
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._directory.chmod(0o700)
-            write_atomically(self._directory / f"{name}.xml", cib)
+            write_atomically(self._directory / f"{name}.xml", cib, PRIVATE)
             for old in self.names()[:-KEPT]:
                 os.unlink(self._directory / f"{old}.xml")  # noqa: PTH108
         except (OSError, BadInput, CannotAsk) as error:

@@ -2,19 +2,23 @@
 """A plan as a file: what was live when it was made, what shall become live, and what was foreseen.
 
 Decides the format. A plan holds both configurations whole, so that applying it later asks nothing and guesses nothing:
-it is refused when the live configuration is no longer the one that it began with. Pure.
+it is refused when the live configuration is no longer the one that it began with, and so is one that was edited: what
+it says would no longer be what it does. Pure.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from backstay.errors import BadInput
 from backstay.plan.prediction import Prediction
 from backstay.plan.transition import Step
 
-FORMAT = "backstay-plan-1"
+KIND = "backstay-plan-"
+FORMAT = f"{KIND}2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,18 @@ def write(plan: Plan) -> bytes:
         "before": plan.before,
         "after": plan.after,
     }
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+    return (json.dumps({**content, "sum": _sum(content)}, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _sum(content: Mapping[str, object]) -> str:
+    """What tells that somebody edited a plan by mistake; whoever means it can make it anew."""
+    counted = {key: value for key, value in content.items() if key != "sum"}
+    return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
 
 
 def is_plan(data: bytes) -> bool:
     """Whether a file's content looks like a plan (a cloud description is YAML with keys of its own)."""
-    return data.lstrip().startswith(b"{") and FORMAT.partition("-1")[0].encode() in data[:200]
+    return data.lstrip().startswith(b"{") and KIND.encode() in data[:200]
 
 
 def read(data: bytes, name: str) -> Plan:
@@ -65,12 +75,17 @@ def read(data: bytes, name: str) -> Plan:
             stranded=tuple(content["stranded"]),
             guests=frozenset(content["guests"]),
             harmless=frozenset(content["harmless"]),
-            hoped=tuple(content.get("hoped", ())),  # plans of before had none
+            hoped=tuple(content["hoped"]),
         )
-        return Plan(content["cluster"], str(content["before"]), str(content["after"]), prediction)
+        plan = Plan(content["cluster"], str(content["before"]), str(content["after"]), prediction)
+        whole = content["sum"] == _sum(content)
     except KeyError as error:
         raise BadInput(
             f"{name} is not a plan: it has no {error}", hint="make it again with backstay plan"
         ) from error
     except (ValueError, TypeError) as error:
         raise BadInput(f"{name} is not a plan: {error}", hint="make it again with backstay plan") from error
+    if not whole:
+        hint = "make it again with backstay plan; what is to be different belongs into the description"
+        raise BadInput(f"{name} was edited after backstay plan had written it", hint=hint)
+    return plan

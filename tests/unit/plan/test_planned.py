@@ -37,7 +37,7 @@ def test_a_plan_is_known_from_a_description():
         b"{",
         b"{}",
         b"[]",
-        write(PLAN).replace(b"plan-1", b"plan-9"),
+        write(PLAN).replace(b"plan-2", b"plan-9"),
         write(PLAN).replace(b'"verb"', b'"werb"'),
     ],
 )
@@ -49,3 +49,28 @@ def test_a_broken_plan_is_one_sentence(data):
 def test_a_plan_that_lacks_something_says_what():
     with pytest.raises(BadInput, match="p is not a plan: it has no 'after'"):
         read(write(PLAN).replace(b'"after"', b'"later"'), "p")
+
+
+@pytest.mark.parametrize(
+    ("was", "is_"),
+    [
+        (b"<cib epoch='2'/>", b"<cib epoch='3'/>"),
+        (b'"before": "<cib/>"', b'"before": "<cib />"'),
+        (b'"verb": "stop"', b'"verb": "start"'),
+        (b'"cluster": "cloud"', b'"cluster": "other"'),
+        (b'"libvirtd"', b'"web1"'),
+        (b'"sum": "', b'"sum": "0'),
+    ],
+)
+def test_a_plan_that_was_edited_is_none(was, is_):
+    """It would be carried out with what was foreseen for another."""
+    assert was in write(PLAN)
+    with pytest.raises(BadInput, match="p was edited after"):
+        read(write(PLAN).replace(was, is_), "p")
+
+
+def test_a_plan_of_another_format_is_one_of_another_format():
+    old = write(PLAN).replace(b"plan-2", b"plan-1")
+    assert is_plan(old)
+    with pytest.raises(BadInput, match="of the format backstay-plan-1, this Backstay reads backstay-plan-2"):
+        read(old, "p")
