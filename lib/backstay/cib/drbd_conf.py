@@ -58,7 +58,7 @@ def _resource(mirror: Mirror) -> Iterator[str]:
     for volume in drbd.volumes:
         yield f"  volume {volume.number} {{"
         yield f"    device minor {volume.minor};"
-        yield f'    disk "{volume.disk}";'
+        yield f"    disk {_quoted(str(volume.disk))};"
         yield "    meta-disk internal;"
         yield "  }"
     for number, (host, address) in enumerate(zip(drbd.hosts, drbd.addresses, strict=True)):
@@ -96,6 +96,12 @@ def _handlers(*, nine: bool) -> Iterator[str]:
     yield f'    {"unfence-peer" if nine else "after-resync-target"} "{HANDLER} unfence";'
     yield f'    split-brain "{HANDLER} split-brain";'
     yield "  }"
+
+
+def _quoted(text: str) -> str:
+    """A path as drbdadm reads it back: it takes a backslash away, such as those in udev's names of disks."""
+    escaped = text.replace("\\", r"\\").replace('"', r"\"")
+    return f'"{escaped}"'
 
 
 def _address(text: str) -> str:

@@ -105,3 +105,31 @@ def test_it_stands_literally_in_the_cib_and_nobody_ran_it(shipped, cluster, tmp_
     assert "nothing changes" in done.stdout
     assert files_of(cloud)[0].content.count("{") == files_of(cloud)[0].content.count("}")
     assert not canary.exists()
+
+
+MIRRORED = rb"""
+cluster: {name: demo}
+hosts:
+  n1: {address: 192.0.2.1, bmc: {address: 192.0.2.101, username: u, password_file: /p}}
+  n2: {address: 192.0.2.2, bmc: {address: 192.0.2.102, username: u, password_file: /p}}
+domains:
+  web1:
+    config: /srv/vm/web1.xml
+    memory: 1 GiB
+    vcpus: 1
+    drbd: {hosts: [n1, n2], generation: 9, port: 7790, volumes: {0: {disk: '%s', minor: 10}}}
+"""
+
+
+@pytest.mark.parametrize(
+    "disk", [r"/dev/disk/by-partlabel/a\x20b", '/dev/a"; } evil {', r"/dev/a\"b\\", "/dev/a #b"]
+)
+def test_drbdadm_reads_the_disk_that_was_described(need, tmp_path, disk):
+    cloud = parse_cloud(MIRRORED % disk.encode(), "c.yaml")
+    (text,) = (file.content for file in files_of(cloud) if file.name == "drbd.d/web1.res")
+    (tmp_path / "web1.res").write_text(text)
+    as_n1 = 'hostname n1; exec "$@"'
+    ask = (need("drbdadm"), "--config-file", tmp_path / "web1.res", "sh-ll-dev", "web1")
+    argv = [need("unshare"), "--uts", "sh", "-euc", as_n1, "sh", *map(str, ask)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{disk}\n"), done.stderr

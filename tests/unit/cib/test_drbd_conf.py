@@ -89,3 +89,11 @@ def test_what_cannot_be(web1, web2, said):
     with pytest.raises(InvalidDescription) as found:
         described(web1, web2)
     assert said in str(found.value), found.value
+
+
+def test_a_path_is_quoted_as_drbdadm_takes_it():
+    """udev's own names of disks have backslashes in them (a blank is \\x20)."""
+    text = written(
+        r"""drbd: {hosts: [n1, n2], port: 7790, volumes: {0: {disk: '/dev/a\x20"b', minor: 10}}}"""
+    )
+    assert r'    disk "/dev/a\\x20\"b";' in text.splitlines()
