@@ -7,12 +7,14 @@ attribute sets are kept, because they carry Backstay's mark; those of single att
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from lxml import etree
 
 from backstay.cib.document import elements
 from backstay.cib.symbols import WHEN
+from backstay.cloud.problems import quote
 from backstay.errors import BadInput
 
 _SETS = {"instance_attributes": "params", "meta_attributes": "meta", "utilization": "utilization"}
@@ -38,8 +40,10 @@ def _each(parent: etree._Element, say: Callable[[etree._Element], str], between:
 
 
 def _quoted(text: str) -> str:
-    if '"' in text or "\n" in text:
-        raise BadInput(f"the crm shell has no way to write {text!r}", hint="mend the template")
+    # crmsh 4.4.1 takes backslashes away and writes an e with an accent as `&#233;`, without a word.
+    if re.fullmatch(r"[ -~]*", text) is None or set(text) & {'"', "\\"}:
+        hint = "load its XML with cibadmin, or do without quotation marks, backslashes and what is not ASCII"
+        raise BadInput(f"the crm shell has no way to write {quote(text)}", hint=hint)
     return f'"{text}"'
 
 

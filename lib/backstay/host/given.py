@@ -12,10 +12,11 @@ import select
 import stat
 from collections.abc import Callable
 
-from backstay.cloud.tree import LARGEST
 from backstay.errors import BadInput
 
 CHUNK = 1 << 20
+LARGEST = 8 << 20
+"""The most bytes of a description; its parser takes no more."""
 LARGEST_CIB = 256 * 2**20
 """The most bytes of a CIB or of a plan, which holds two; that of 64 hosts and 1000 domains has 34 MB."""
 QUIET = 2.0  # seconds of waiting without a word

@@ -110,14 +110,17 @@ def test_a_value_that_may_be_missing_is_never_just_used(own):
 def test_what_has_no_words_is_said():
     with pytest.raises(BadInput, match="<node> are not known here"):
         words(etree.fromstring("<configuration><nodes><node id='1'/></nodes></configuration>"))
+
+
+@pytest.mark.parametrize("text", ['say "x"', "a\\b", "caf\u00e9", "a\nb"])
+def test_what_crmsh_would_alter_is_not_written(text):
+    made = etree.fromstring(
+        "<configuration><resources><primitive id='a' class='systemd' type='b'><meta_attributes id='c'>"
+        "<nvpair id='d' name='e' value='x'/></meta_attributes></primitive></resources></configuration>"
+    )
+    made.find(".//nvpair").set("value", text)
     with pytest.raises(BadInput, match="no way to write"):
-        words(
-            etree.fromstring(
-                "<configuration><resources><primitive id='a' class='systemd' type='b'><meta_attributes id='c'>"
-                "<nvpair id='d' name='e' value='say &quot;x&quot;'/></meta_attributes></primitive></resources>"
-                "</configuration>"
-            )
-        )
+        words(made)
 
 
 CALLED = (
