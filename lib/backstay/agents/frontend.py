@@ -96,7 +96,8 @@ once for each confirmed fencing of it, and nothing while a host is not proven de
 Its monitor looks at the fencer's history, the hosts and the record of each (the permanent node attribute
 backstay-recovery), and starts the service backstay-recover-NAME for the work, which ends with the role. What is under
 way, and what is not done and why, stands in the node attribute backstay-recovering. A host that was recovered is
-given back ([give_back]) when its libvirtd agent says healthy and has found no stray guest.
+given back ([give_back]) when its libvirtd agent says healthy and has found no stray guest; Ganeti, which does not run
+its guests by libvirt, takes it back at once.
 
 What is true now stands in the node attribute backstay-frontend-NAME: up, degraded or failed."""
 

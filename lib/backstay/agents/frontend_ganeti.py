@@ -82,7 +82,7 @@ class Ganeti(Profile):
         if known is not None and known.record is not None and known.record.state in (BEGUN, DONE):
             raise CannotAsk(
                 f"{me} was given up for dead, so its copy of Ganeti's configuration may be old; the master takes it "
-                "back (gnt-node add --readd) when its libvirtd is healthy"
+                "back (gnt-node add --readd) by itself"
             )
         say(f"{me} can be the master")
 
@@ -113,6 +113,8 @@ class Ganeti(Profile):
         address = node.says("master_ip")
         if address:
             node.drop(address)
+
+    on_libvirt = False
 
     @property
     def recovers_hosts(self) -> bool:

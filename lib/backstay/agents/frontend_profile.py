@@ -200,6 +200,9 @@ class Profile:
         """Leave the role, after the units are proven gone; raises CannotAsk."""
         perform(world, self.leaves, until, say)
 
+    on_libvirt = True
+    """Whether what runs on hosts are libvirt's guests: a host is given back when they are well there, else at once."""
+
     @property
     def recovers_hosts(self) -> bool:
         """Whether there is anything to be done about a host that died."""

@@ -26,11 +26,15 @@ PROGRESS = "-recovery"
 ENDING = 10.0  # seconds that the service gets to end when the role leaves
 
 
-def decisions(host: Host) -> list[Decision]:
+def decisions(host: Host, profile: Profile) -> list[Decision]:
     """Look, and decide for each host; raises CannotAsk."""
     seen = host.look(TOOL_TIME)
-    looked = host.looked_for_strays(TOOL_TIME) if returned(seen) else ()
-    return [decide(each) for each in hosts(seen, looked)]
+    looked = host.looked_for_strays(TOOL_TIME) if profile.on_libvirt and returned(seen) else ()
+    found = hosts(seen, looked)
+    for each in found:
+        # What libvirt says of a host means nothing to a manager that has its own way to run guests.
+        each.well = each.well if profile.on_libvirt else ""
+    return [decide(each) for each in found]
 
 
 def watch(context: Context[FrontendParameters], host: Host, profile: Profile, memory: Memory) -> None:
@@ -38,7 +42,7 @@ def watch(context: Context[FrontendParameters], host: Host, profile: Profile, me
     if not profile.recovers_hosts or context.deadline.left() < 3 * TOOL_TIME:
         return
     try:
-        found = decisions(host)
+        found = decisions(host, profile)
         if any(each.verb in WORK for each in found):
             host.launch_recovery([profile.name], TOOL_TIME)
         said = sentences(found)

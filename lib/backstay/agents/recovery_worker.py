@@ -40,7 +40,7 @@ def work(host: Host, profile: Profile, journal: Log) -> bool:
         if not host.recall(profiles.UNITS):
             journal.note("the role has left this host: whoever has it goes on")
             return True
-        due = [each for each in decisions(host) if each.verb in (NOTE, RECOVER, GIVE_BACK)]
+        due = [each for each in decisions(host, profile) if each.verb in (NOTE, RECOVER, GIVE_BACK)]
         if not due:
             _progress(host, "")
             return True

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from backstay.agents import frontend
+from backstay.agents import frontend_ganeti as ganeti
 from backstay.agents.frontend_declared import parse
-from backstay.agents.recovery import HOLD, RECOVER, decide
+from backstay.agents.recovery import GIVE_BACK, HOLD, RECOVER, decide
 from backstay.agents.recovery_seen import hosts
+from backstay.agents.recovery_watch import decisions
 from backstay.agents.recovery_worker import work
 from backstay.errors import CannotAsk
 from backstay.host.recoveries import Event, Node, Seen
@@ -187,6 +189,20 @@ def test_a_host_is_given_back_when_it_is_well(
         assert decision.said == f"n1 is back, but not given to the manager: {why}"
     else:
         assert host.did == ["/bin/give-back", "keep n1: 1000 fenced back"]
+
+
+def test_a_manager_without_libvirt_takes_a_host_back_whatever_libvirt_is_there(host: FakeHost) -> None:
+    """Ganeti runs its emulators itself: to libvirtd's agent each of them is a stray, and libvirtd may not be there."""
+    seen(
+        host,
+        node("n1", backstay_libvirtd="broken", backstay_strays="inst1 runs outside of libvirt"),
+        events=fenced(),
+    )
+    host.records_ = {"n1": "1000 fenced done n2"}
+    (held,) = decisions(host, parse("mine", PROFILE))  # type: ignore[arg-type]
+    assert held.verb == HOLD
+    (given,) = decisions(host, ganeti.make(lambda path: ""))  # type: ignore[arg-type]
+    assert given.verb == GIVE_BACK
 
 
 @pytest.mark.parametrize(
