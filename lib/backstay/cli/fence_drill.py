@@ -24,7 +24,6 @@ from backstay.fencing.drill import (
     ONLY_THESE,
     UNTESTED,
     Refusal,
-    Situation,
     devices_for_the_record,
     refusals,
     standing,
@@ -32,6 +31,7 @@ from backstay.fencing.drill import (
 )
 from backstay.fencing.drill_course import Outcome, Patience, drill, take_over
 from backstay.fencing.drill_marks import FENCING, Left, Open, Record, left
+from backstay.fencing.drill_situation import Situation
 from backstay.host import crm_mon, drills
 from backstay.host.interrupt import interruptible
 from backstay.plan import happened as history

@@ -20,9 +20,9 @@ from backstay.cli.plan import Simulated
 from backstay.errors import CannotAsk
 from backstay.fencing import configuration
 from backstay.fencing.copies import copies
-from backstay.fencing.drill import Foreseen, Host, Situation, Votes
 from backstay.fencing.drill_course import Look
 from backstay.fencing.drill_marks import OPEN, RECORD, Open, Record, opened, records
+from backstay.fencing.drill_situation import Foreseen, Host, Situation, Votes
 from backstay.fencing.readiness import CELLS, unpacked
 from backstay.host import clock, crm_mon, drills
 from backstay.host.attributes import Attributes

@@ -12,9 +12,10 @@ import pytest
 from backstay.cli import fence_drill
 from backstay.errors import Refused
 from backstay.fencing.configuration import Fencing
-from backstay.fencing.drill import ALLOW_STOP, Foreseen, Host, Refusal, Situation, Votes
+from backstay.fencing.drill import ALLOW_STOP, Refusal
 from backstay.fencing.drill_course import Outcome
 from backstay.fencing.drill_marks import DRAINING, FENCING, Open, Record
+from backstay.fencing.drill_situation import Foreseen, Host, Situation, Votes
 from backstay.fencing.readiness import Cell, State
 from backstay.host import crm_mon
 from backstay.plan.transition import Step

@@ -13,7 +13,8 @@ import pytest
 from backstay.cli import hosts
 from backstay.errors import BadInput, CannotAsk, Findings, Refused
 from backstay.fencing.configuration import Fencing
-from backstay.fencing.drill import Foreseen, Refusal, Situation, Votes
+from backstay.fencing.drill import Refusal
+from backstay.fencing.drill_situation import Foreseen, Situation, Votes
 from backstay.host import drills
 from backstay.host.interrupt import Interrupted
 from backstay.members.candidate import ERROR, NOTE, Finding

@@ -15,10 +15,6 @@ from backstay.fencing.drill import (
     OLD,
     ONLY_THESE,
     UNTESTED,
-    Foreseen,
-    Host,
-    Situation,
-    Votes,
     devices_for_the_record,
     draining,
     ready_devices,
@@ -27,6 +23,7 @@ from backstay.fencing.drill import (
     tried_devices,
 )
 from backstay.fencing.drill_marks import Open
+from backstay.fencing.drill_situation import Foreseen, Host, Situation, Votes
 from backstay.fencing.readiness import Cell, State
 
 AT = 100000.0
