@@ -40,11 +40,16 @@ PROMOTED_CODES = (
 
 def pages(agents: Sequence[str], fences: Sequence[str], example: str) -> dict[str, str]:
     """Every page by its file's name, for the programs of these names; `example` is a cloud description."""
-    made = [*manual_verbs.pages(), _description(example), manual_alert.page()]
-    made += [agent_page(import_module(f"backstay.agents.{name}").AGENT) for name in agents]
+    made = [*manual_verbs.pages(), _description(example), manual_alert.page(), *of_agents(agents, fences)]
+    return {page.file: render(page, __version__) for page in made}
+
+
+def of_agents(agents: Sequence[str], fences: Sequence[str]) -> list[Page]:
+    """A page for each agent and fence agent of these names."""
+    made = [agent_page(import_module(f"backstay.agents.{name}").AGENT) for name in agents]
     for name in fences:
         made.append(fence_page(import_module(f"backstay.fencing.{name.removeprefix(FENCES)}").AGENT))
-    return {page.file: render(page, __version__) for page in made}
+    return made
 
 
 def agent_page(agent: Agent) -> Page:

@@ -11,7 +11,7 @@ import pytest
 
 WAIT = 120.0  # seconds for an answer that takes a fraction of one
 TAB, BEGIN, END = "\t", "\x01", "\x05"
-CLOUD = "hosts: {alpha: {}, beta: {}}\ndomains: {web1: {}}\n"
+CLOUD = "hosts: {alpha: {}, beta: {}}\ndomains: {web1: {drbd: {}}}\n"
 
 LINES = {
     "backstay fence dri": "backstay fence drill",
@@ -22,6 +22,8 @@ LINES = {
     "backstay fence check --cib cloud.yaml --accept bet": "backstay fence check --cib cloud.yaml --accept beta",
     "backstay render --template nf": "backstay render --template nfs",
     "backstay render --template nfs --set ser": "backstay render --template nfs --set server=",
+    "backstay render cloud.yaml --template apart --set domains=we": "backstay render cloud.yaml --template apart --set domains=web1",
+    "backstay drbd repair --cloud cloud.yaml we": "backstay drbd repair --cloud cloud.yaml web1",
     "backstay render clo": "backstay render cloud.yaml",
     "backstay lab fault cut-p": "backstay lab fault cut-power",
 }
