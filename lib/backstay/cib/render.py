@@ -25,7 +25,7 @@ SCHEMA = "pacemaker-3.7"
 def _filled_in(cloud: Cloud, templates: Templates) -> Iterator[tuple[str, str]]:
     policy = choose(cloud)
     common = {"cluster": cloud.cluster, "hosts": cloud.hosts, "domains": cloud.domains, "policy": policy}
-    yield templates.render("properties.xml", **common)
+    yield templates.render("properties.xml", **common, properties=cloud.properties)
     for host in cloud.hosts:
         if host.capacity or host.site or host.rack:
             node = host.name if host.remote else str(host.nodeid)

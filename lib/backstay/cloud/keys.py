@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from backstay.cloud import names
+from backstay.cloud import cluster_properties, names
 from backstay.cloud.bmcs import BMC
 from backstay.cloud.domain_keys import DOMAIN
 from backstay.cloud.frontend import FRONTEND
@@ -286,6 +286,7 @@ CLOUD = Section(
         Key("corosync", COROSYNC, "corosync.conf."),
         Key("quorum", QUORUM, "Who may go on."),
         Key("policy", POLICY, "What Backstay chooses, and you may overrule."),
+        Key("properties", cluster_properties.PROPERTIES, cluster_properties.DOC),
         Key("hosts", Named("host", HOST, names.HOST_NAME.pattern, MOST_HOSTS, 1), "The machines.", required=True),
         Key("devices", Named("device", FENCE_DEVICE, names.HOST_NAME.pattern, 200), "Fence devices besides BMCs."),
         Key("storage", Named("storage", STORAGE, names.FREE_DOMAIN_NAME, 200), "What the hosts share."),

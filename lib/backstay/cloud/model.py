@@ -336,6 +336,8 @@ class Cloud:
     together: tuple[Together, ...] = ()
     alerts: tuple[Alert, ...] = ()
     frontend: Frontend | None = None
+    properties: tuple[tuple[str, str], ...] = ()
+    """Pacemaker's own, as it writes them."""
 
     @property
     def members(self) -> tuple[Host, ...]:

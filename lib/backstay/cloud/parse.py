@@ -13,6 +13,7 @@ from pathlib import Path
 
 from backstay.cloud import keys
 from backstay.cloud.again import readings
+from backstay.cloud.cluster_properties import properties_of
 from backstay.cloud.definition import Reader
 from backstay.cloud.frontend import frontend_of
 from backstay.cloud.model import (
@@ -153,7 +154,8 @@ def _cloud(top: Fields, definitions: Reader | None) -> Cloud:
     apart = apart_of(top, hosts, domains)
     together = together_of(top, domains, apart)
     cloud = Cloud(
-        cluster, hosts, domains, corosync, quorum, policy, devices, storage, apart, together, _alerts(top), frontend
+        cluster, hosts, domains, corosync, quorum, policy, devices, storage, apart, together, _alerts(top), frontend,
+        properties_of(top.fields("properties", "`properties`")),
     )  # fmt: skip
     _check_sizes(cloud, top)
     _check_delays(cloud, top)

@@ -8,7 +8,8 @@ from lxml import etree
 
 from backstay.cib.difference import differences
 from backstay.cib.meaning import Option
-from backstay.cib.options import Metadata
+from backstay.cib.options import OF_CLUSTER, Metadata, options
+from backstay.cloud.cluster_properties import INSTEAD, KNOWN
 from backstay.host.metadata import Installed
 
 CIB = """<cib><configuration><crm_config><cluster_property_set id="s">{}</cluster_property_set></crm_config>
@@ -63,3 +64,30 @@ def test_a_delay_is_a_time_though_it_may_be_a_list_of_them(metadata):
 def test_where_nothing_is_installed_what_is_written_counts(tmp_path):
     nobody = Metadata(Installed([str(tmp_path)]))
     assert nobody.of_cluster("stonith-enabled") is None
+
+
+def test_a_description_knows_each_property_and_what_it_may_be(need):
+    """All that the installed daemons have, and nothing else: what is not taken has its reason."""
+    need("pacemakerd")
+    said = {
+        name: option for daemon in OF_CLUSTER for name, option in options(Installed().daemon(daemon)).items()
+    }
+    assert {*KNOWN} | {*INSTEAD} == {*said}
+    assert {*KNOWN} & {*INSTEAD} == set()
+    words = {"boolean": "true or false", "time": "time", "percentage": "percentage"}
+    for name, kind in KNOWN.items():
+        assert words.get(said[name].kind, kind.word) == kind.word, name
+        if said[name].kind == "integer":
+            assert kind.word.startswith(("number", "score")), name
+        default = {
+            "0": "0s",
+            "15min": "15 min",
+            "2min": "2 min",
+            "3min": "3 min",
+            "20min": "20 min",
+            "30min": "30 min",
+        }
+        text = said[name].default
+        kind.convert(
+            default.get(text, text) if kind.word == "time" else text
+        )  # ValueError for what Pacemaker has itself

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from backstay.cib.document import MARK, is_ours, write
+from backstay.cib.merge import merge
 from backstay.cib.render import render
 from backstay.cib.templates import Templates
 from backstay.cloud.model import Bmc, Cloud, Cluster, Domain, Host, Migration
-from backstay.cloud.parse import read
+from backstay.cloud.parse import parse, read
 from backstay.cloud.units import Bytes, Seconds
 from backstay.errors import BadInput
 
@@ -297,3 +298,43 @@ def test_a_large_cloud_takes_no_more_than_its_share(example, shipped):
     cib = render(replace(example, domains=domains), shipped)
     assert time.process_time() - begin < 4
     assert len(cib.findall("configuration/resources/primitive")) == 2003
+
+
+PROPERTIES = b"""
+cluster: {name: demo}
+hosts:
+  n1: {address: 192.0.2.1, bmc: {address: 192.0.2.101, username: u, password_file: /p}}
+domains: {web1: {config: /srv/vm/web1.xml, memory: 1 GiB, vcpus: 1}}
+properties:
+  cluster-recheck-interval: 1.5 min
+  dc-deadtime: 1500 ms
+  enable-acl: Yes
+  stop-orphan-actions: off
+  pe-error-series-max: -1
+  node-health-red: -INFINITY
+  load-threshold: 70%
+  stonith-action: off
+"""
+
+
+def test_properties_of_the_description_are_set_as_pacemaker_writes_them(shipped):
+    cloud = parse(PROPERTIES, "c.yaml")
+    cib = render(cloud, shipped)
+    without = render(replace(cloud, properties=()), shipped)
+    assert dict(properties(cib).items() - properties(without).items()) == {
+        "cluster-recheck-interval": "90s",
+        "dc-deadtime": "1500ms",
+        "enable-acl": "true",
+        "stop-orphan-actions": "false",
+        "pe-error-series-max": "-1",
+        "node-health-red": "-INFINITY",
+        "load-threshold": "70%",
+        "stonith-action": "off",
+    }
+    # One that is no longer described is Pacemaker's default again; what was there by hand stays.
+    live = merge(merge(etree.fromstring(BARE), cib), without)
+    assert properties(live) == {**properties(without), "batch-limit": "7"}
+
+
+BARE = """<cib validate-with="pacemaker-3.9"><configuration><crm_config><cluster_property_set id="cib-bootstrap-options">
+<nvpair id="by-hand" name="batch-limit" value="7"/></cluster_property_set></crm_config></configuration><status/></cib>"""

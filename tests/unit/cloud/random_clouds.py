@@ -171,6 +171,11 @@ POLICY = mapping(
     migration_threshold=st.integers(1, 9), failure_timeout=st.just("2 h"), migration_limit=st.integers(1, 9),
     placement=st.just("default"), shutdown_lock=st.booleans(),
 )  # fmt: skip
+PROPERTIES = mapping(
+    {}, **{"cluster-recheck-interval": TIMES, "pe-error-series-max": st.integers(-1, 9), "enable-acl": st.booleans(),
+    "node-health-red": st.just("-INFINITY"), "node-health-strategy": st.sampled_from(["none", "only-green"]),
+    "load-threshold": st.just("70%"), "batch-limit": st.integers(0, 99)},
+)  # fmt: skip
 ALERT = mapping(
     {"program": PATHS}, recipients=st.lists(UGLY.filter(str.strip), max_size=2), timeout=TIMES,
     events=st.lists(st.sampled_from(["nodes", "fencing", "resources", "attributes"]), unique=True, max_size=4),
@@ -271,6 +276,7 @@ def clouds(draw):
         mapping(
             {},
             policy=POLICY,
+            properties=PROPERTIES,
             corosync=COROSYNC,
             quorum=QUORUM,
             alerts=st.dictionaries(HOST_NAMES, ALERT, max_size=2),
