@@ -112,10 +112,6 @@ def _volume(state: State, device: Device, around: Around) -> Iterator[Finding]:
             _disk_word(device),
             f"{what} is {device.disk} here; it is read and written on {sources} only",
         )
-    elif device.disk in (drbd.CONSISTENT, drbd.OUTDATED):
-        yield Finding(
-            DEGRADED, _disk_word(device), f"{what} is {device.disk} here, and no peer has it up to date"
-        )
     else:
         yield _unreachable(state, device)
 
@@ -129,9 +125,13 @@ def _no_quorum(state: State, what: str) -> Finding:
 
 
 def _unreachable(state: State, device: Device) -> Finding:
-    """A promoted volume whose data nobody here can reach."""
+    """A promoted volume whose data nobody here can reach.
+
+    Data that may be old are as good as none: DRBD neither reads nor writes them (may_do_writes, drbd_may_do_local_read
+    of drbd_req.c, 8.4 and 9). Whatever I/O waits for, it does not fail meanwhile.
+    """
     how = f"volume {device.volume} is {device.disk} here, and no connected peer has it up to date"
-    if "no-data" in state.suspended or "quorum" in state.suspended:
+    if state.suspended:
         return Finding(WAITING, "no-data", f"{how}: I/O waits for it")
     return Finding(LOST, "no-data", f"{how}: I/O fails")
 

@@ -75,7 +75,26 @@ CASES = [
         False, LESS_PROMOTED, "degraded:not-synchronised", ["volume 1"],
     ),
     ("outdated", state("Outdated", "Secondary", AWAY), False, WELL, "outdated", []),
-    ("outdated while promoted", state("Outdated", "Primary", AWAY), False, LESS_PROMOTED, "degraded:outdated", ["volume 0"]),
+    # DRBD neither reads nor writes what may be old
+    ("outdated while promoted", state("Outdated", "Primary", AWAY), False, FAILED, "broken:no-data", ["volume 0", "I/O fails"]),
+    ("consistent while promoted", state("Consistent", "Primary", AWAY), False, FAILED, "broken:no-data", ["I/O fails"]),
+    (
+        "outdated while promoted, I/O waits",
+        state("Outdated", "Primary", AWAY, suspended=("no-data",)), False, LESS_PROMOTED, "broken:no-data", ["waits"],
+    ),
+    (
+        "outdated while promoted, a peer is good",
+        state("Outdated", "Primary", peer()), False, LESS_PROMOTED, "degraded:outdated", ["on n2 only"],
+    ),
+    (
+        "no disk, no peer, I/O waits for a fencing",
+        state("Diskless", "Primary", AWAY, suspended=("fencing",)), False, LESS_PROMOTED, "broken:no-data", ["waits"],
+    ),
+    (
+        "no disk, no peer, an admin suspended I/O",
+        state("Diskless", "Primary", AWAY, suspended=("user", "no-data")), False, LESS_PROMOTED, "broken:no-data",
+        ["waits", "resume-io"],
+    ),
     (
         "takes a resync",
         state("Inconsistent", "Primary", peer(replication="SyncTarget", done=37.5)), False, LESS_PROMOTED,
