@@ -67,6 +67,10 @@ def start(world: World, given: DrbdParameters, deadline: Deadline, note: Say, wa
         demoted = demote(world, deadline.part(0.5), warn)
         if demoted.code != codes.SUCCESS:
             return failed(f"a start has to leave it unpromoted; {demoted.reason}")
+    if state and _half_made(state):
+        warn(f"{world.name} is half made, by a start that was killed: it is made anew")
+        world.down(min(TOOL, deadline.left()))
+        state = world.look(LOOK)
     trouble = _bring_up(world, deadline, warn) if state is None else ""
     if trouble:
         return failed(f"{world.name} cannot be started: {trouble}")
@@ -75,6 +79,12 @@ def start(world: World, given: DrbdParameters, deadline: Deadline, note: Say, wa
         if not joined.ok:
             warn(f"drbdadm adjust: {joined.complaint()}")
     return _started(world, _settled(world, given, deadline, note), state is None)
+
+
+def _half_made(state: State) -> bool:
+    """Whether a start ended between its steps: no peer is connected to yet, and a volume or its disk is missing."""
+    lacking = [device for device in state.devices if device.disk == drbd_state.DISKLESS and not device.client]
+    return not state.promoted and not state.connections and (not state.devices or bool(lacking))
 
 
 def unfit(version: tuple[int, ...], given: DrbdParameters) -> str:
@@ -182,10 +192,16 @@ def _promote(world: World, given: DrbdParameters, deadline: Deadline, warn: Say,
         said = _refusal(world, state, tried, deadline)
         if tried.returncode == NO_GOOD_DATA:
             return failed(f"{world.name} cannot be promoted: {said}")
-        rival = [peer for peer in state.connections if peer.role == "Primary"]
-        if rival and alone and given.fail_promote_early_if_peer_primary:
-            return failed(f"{world.name} cannot be promoted while {rival[0].name} is promoted: {said}")
+        rival = _rival(world) if alone and given.fail_promote_early_if_peer_primary else ""
+        if rival:
+            return failed(f"{world.name} cannot be promoted while {rival} is promoted: {said}")
         world.pause(min(AGAIN * 2, deadline.left()))
+
+
+def _rival(world: World) -> str:
+    """Name the peer that is promoted now: the try itself may have found out that one is dead."""
+    state = world.look(LOOK)
+    return next((peer.name for peer in state.connections if peer.role == "Primary"), "") if state else ""
 
 
 def _refusal(world: World, state: State, tried: Completed, deadline: Deadline) -> str:

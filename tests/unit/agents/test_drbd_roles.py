@@ -9,6 +9,7 @@ import pytest
 
 from backstay.agents import drbd_roles as roles
 from backstay.agents.drbd_parameters import DrbdParameters
+from backstay.host.drbd_state import Device
 from backstay.host.process import ProcessTimedOut
 from backstay.ocf import codes
 from tests.unit.agents.drbd_fake import HELD, NO_DATA, Fake
@@ -50,6 +51,34 @@ def test_a_start_of_what_runs_changes_nothing_but_connects():
     fake = Fake(RUNS)
     assert start(fake).code == codes.SUCCESS
     assert fake.told == ["adjust"]
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["connects", "connects only after promotion"])
+@pytest.mark.parametrize(
+    "left",
+    [
+        replace(RUNS, devices=(), connections=()),
+        replace(RUNS, devices=(Device(0, 10, "Diskless"),), connections=()),
+    ],
+    ids=["killed before its volumes were made", "killed before its disk was attached"],
+)
+@pytest.mark.parametrize("broken", [{}, {"attach": "can not open backing device"}], ids=["", "its disk is broken"])
+def test_a_start_that_was_killed_is_begun_anew(left, broken, late):
+    """What has no volume, or no disk, is not started, whatever configures it later."""
+    fake = Fake(left, broken=broken)
+    outcome = start(fake, given(connect_only_after_promote=late))
+    assert outcome.code == (codes.GENERIC if broken else codes.SUCCESS), outcome
+    assert fake.now is None if broken else fake.now.devices == RUNS.devices
+
+
+def test_a_start_leaves_alone_what_is_connected_without_a_disk_and_a_client():
+    for now in (
+        state("Diskless", "Secondary"),
+        replace(RUNS, devices=(Device(0, 10, "Diskless", client=True),), connections=()),
+    ):
+        fake = Fake(now, there=now)
+        start(fake)
+        assert fake.told == ["adjust"]
 
 
 def test_a_start_that_connects_only_after_promotion():
@@ -136,6 +165,20 @@ def test_a_promoted_peer_ends_it_early_where_that_is_wanted(alone, tries):
     outcome = promote(fake, given(fail_promote_early_if_peer_primary=True), 14, alone)
     assert outcome.code == codes.GENERIC
     assert len(fake.told) == pytest.approx(tries, abs=1)
+
+
+def test_a_promoted_peer_that_the_try_finds_dead_does_not_end_it():
+    """DRBD asks its peer whether it is alive only when it is told to promote."""
+    fake = Fake(state("UpToDate", "Secondary", peer(role="Primary")), refuses=1)
+    tried = fake.adm
+
+    def adm(*words, timeout):
+        done = tried(*words, timeout=timeout)
+        fake.now = replace(fake.now, connections=(AWAY,))
+        return done
+
+    fake.adm = adm
+    assert promote(fake, given(fail_promote_early_if_peer_primary=True)).code == codes.SUCCESS
 
 
 def test_a_demotion_waits_for_whoever_holds_the_device_and_names_them():
