@@ -102,9 +102,13 @@ def notify(context: Context[DrbdParameters]) -> Outcome:
                 context.warn(f"drbdadm adjust: {joined.complaint()}")
         if context.meta("notify_type") == "post":
             state = host.look(min(roles.LOOK, context.deadline.left()))
+            if (
+                state
+                and any(not peer.connected for peer in state.storing)
+                and outdate_if_passed(context, host)
+            ):
+                state = host.look(min(roles.LOOK, context.deadline.left()))
             offer(context, host, state)
-            if state and any(not peer.connected for peer in state.storing):
-                outdate_if_passed(context, host)
     except CannotAsk as error:
         context.warn(f"after {operation} of another side: {error}")
     return done("heard")

@@ -29,7 +29,7 @@ from backstay.host import drbd_state
 from backstay.host.clock import Deadline
 from backstay.host.drbd import CONFIGURATION
 from backstay.host.drbd_cluster import Cluster
-from backstay.host.drbd_host import Host
+from backstay.host.drbd_host import WHOLE, Host
 from backstay.ocf.log import Log
 
 TYPE_CHECKING = False
@@ -335,6 +335,8 @@ def handle(verb: str, environ: Mapping[str, str], patience: float = PATIENCE) ->
     host = Host(resource, environ.get("DRBD_CONF") or CONFIGURATION)
     if verb == "fence":
         out, whole = about(environ)
+        # The connection may be back, and the monitor never see it gone: it looks for this constraint all the same.
+        host.remember(WHOLE, "")
         left = host.promotion_left()
         until = Deadline(patience if left is None else min(left, patience))
         answer = fence(host, Cluster(), out, whole, until, journal.note)

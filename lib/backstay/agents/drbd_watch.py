@@ -12,7 +12,7 @@ from backstay.agents.drbd_roles import LOOK
 from backstay.agents.drbd_scores import ATTRIBUTE as SCORE
 from backstay.agents.drbd_scores import NONE, score
 from backstay.errors import CannotAsk
-from backstay.host.drbd_host import ATTRIBUTE
+from backstay.host.drbd_host import ATTRIBUTE, WHOLE
 from backstay.host.drbd_state import ANONYMOUS, STANDALONE
 from backstay.ocf.outcome import Outcome, degraded, stopped
 
@@ -28,11 +28,7 @@ DAEMON = (
     3.0  # seconds that a daemon of the cluster gets; three of them fit into a monitor's 20 s beside a look
 )
 FOR_LOOK = 0.4  # of a monitor's time
-SAID, WHOLE, SPLIT = (
-    "said",
-    "whole",
-    "split",
-)  # what is remembered: attribute, "everything up to date", split brain
+SAID, SPLIT = "said", "split"  # what is remembered: the attribute, a split brain
 
 
 def watch(context: Context[DrbdParameters], host: Host) -> Outcome:
@@ -214,26 +210,32 @@ def uname_list(context: Context[DrbdParameters], which: str) -> list[str]:
     return said.split()
 
 
-def outdate_if_passed(context: Context[DrbdParameters], host: Host) -> None:
-    """Mark the own data as outdated when another host is promoted and this one does not hear it (if that is wanted)."""
+def outdate_if_passed(context: Context[DrbdParameters], host: Host) -> bool:
+    """Mark the own data as outdated when another host is promoted and this one does not hear it (if that is wanted).
+
+    Gives whether it did.
+    """
     if not context.parameters.stop_outdates_secondary:
-        return
+        return False
     stopping = uname_list(context, "stop")
     rivals = [
         name for name in uname_list(context, "promoted") if name != context.node and name not in stopping
     ]
     if not rivals:
-        return
+        return False
     try:
         state = host.look(min(LOOK, context.deadline.left()))
         if state and state.promoted:
             context.journal.alert(
                 f"{host.name} is promoted here and on {rivals[0]}, and they are not connected"
             )
-            return
+            return False
         marked = host.adm("outdate", timeout=max(min(LOOK, context.deadline.left()), 1.0))
-        context.note(f"{host.name} was marked as outdated, since {rivals[0]} is promoted")
-        if not marked.ok:
-            context.warn(f"drbdadm outdate: {marked.complaint()}")
     except CannotAsk as error:
         context.warn(f"{host.name} was not marked as outdated: {error}")
+        return False
+    if marked.ok:
+        context.note(f"{host.name} was marked as outdated, since {rivals[0]} is promoted")
+    else:
+        context.warn(f"{host.name} was not marked as outdated: drbdadm outdate: {marked.complaint()}")
+    return marked.ok

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backstay.host.process import Completed
 
 ATTRIBUTE = "backstay-drbd-"  # and the resource's name in the cluster: how it is here now
+WHOLE = "whole"  # what is remembered once everything is up to date and no stale constraint was left
 PROMOTING = "promoting"  # what is remembered of a promotion: until when it waits (s on the monotonic clock)
 ENDING = 10.0  # seconds after that in which it may not have ended yet
 

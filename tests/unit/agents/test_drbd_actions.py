@@ -48,14 +48,14 @@ class Host(Fake):
 
 @pytest.fixture
 def act(monkeypatch):
-    """`act("start", host, **meta)` runs an action."""
+    """`act("start", host, **meta)` runs an action; `given` are parameters."""
 
-    def run(name, host, resource="web1", **meta):
+    def run(name, host, resource="web1", given=None, **meta):
         monkeypatch.setattr(drbd_actions, "host_of", lambda _context: host)
         context = SimpleNamespace(
-            parameters=DrbdParameters(drbd_resource=resource), deadline=host.deadline(60), instance="web1:0", node="n1",
+            parameters=DrbdParameters(drbd_resource=resource, **(given or {})), deadline=host.deadline(60), instance="web1:0", node="n1",
             meta=lambda word: meta.get(word, ""), note=host.warn, warn=host.warn, is_probe=meta.get("probe", False),
-            interval=10.0, action=name,
+            interval=10.0, action=name, journal=SimpleNamespace(alert=host.warn),
         )  # fmt: skip
         return getattr(drbd_actions, name)(context)
 

@@ -62,7 +62,9 @@ def test_a_start_of_what_runs_changes_nothing_but_connects():
     ],
     ids=["killed before its volumes were made", "killed before its disk was attached"],
 )
-@pytest.mark.parametrize("broken", [{}, {"attach": "can not open backing device"}], ids=["", "its disk is broken"])
+@pytest.mark.parametrize(
+    "broken", [{}, {"attach": "can not open backing device"}], ids=["", "its disk is broken"]
+)
 def test_a_start_that_was_killed_is_begun_anew(left, broken, late):
     """What has no volume, or no disk, is not started, whatever configures it later."""
     fake = Fake(left, broken=broken)
