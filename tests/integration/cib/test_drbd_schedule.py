@@ -278,3 +278,59 @@ def test_the_host_of_a_role_is_fenced_before_the_other_side_is_promoted(role, si
     assert not simulator.run(edited(transition.cib, standby("n2")), name="gone.xml").about("one") & {
         ("Move", "one")
     }
+
+
+THEIRS, OURS = "linbit", "backstay"
+
+
+def agent(provider, history=True):
+    """A change that gives the disk of web1 an agent of that provider, and what Pacemaker remembers of it as well."""
+
+    def change(root):
+        root.find(".//primitive[@id='drbd-web1']").set("provider", provider)
+        for known in root.iterfind(".//lrm_resource[@id='drbd-web1']") if history else ():
+            known.set("provider", provider)
+
+    return change
+
+
+def refreshed(root):
+    """What is known of the disk of web1 is what the probes of crm_resource --refresh have found: promoted on both."""
+    agent(OURS)(root)
+    for known in root.iterfind(".//lrm_resource[@id='drbd-web1']"):
+        first, *others = known.findall("lrm_rsc_op")
+        for one in others:
+            known.remove(one)
+        if first.get("operation") == "promote":  # not on n3, which has none
+            key = first.get("transition-key").replace(":0:", ":7:", 1)
+            first.attrib.update({"operation": "monitor", "operation_key": "drbd-web1_monitor_0", "rc-code": "8",
+                                 "transition-key": key, "transition-magic": f"0:8;{key}"})  # fmt: skip
+
+
+def without_scores(root):
+    """What a restart of Pacemaker in maintenance mode does to the promotion scores."""
+    for pair in root.findall(".//transient_attributes//nvpair[@name='master-drbd-web1']"):  # linbit
+        pair.getparent().remove(pair)
+
+
+@pytest.fixture
+def changed_over(settle, simulator):
+    """A CIB file with a guest whose disk LINBIT's agent manages, and the other agent put in its place."""
+    before = edited(settle(), agent(THEIRS))
+    assert simulator.run(before, name="theirs.xml").summary == set()
+    return edited(before, agent(OURS, history=False))
+
+
+def test_a_disk_changes_its_agent_and_nothing_is_done_when_maintenance_ends(changed_over, simulator):
+    transition = simulator.run(edited(changed_over, refreshed))
+    assert transition.summary == set()
+
+
+def test_without_the_refresh_the_disk_is_restarted_below_its_guest(changed_over, simulator):
+    transition = simulator.run(changed_over)
+    assert ("Restart", "drbd-web1") in transition.summary
+
+
+def test_without_the_scores_the_disk_is_demoted_and_its_guest_stopped(changed_over, simulator):
+    transition = simulator.run(edited(edited(changed_over, refreshed), without_scores))
+    assert {("Demote", "drbd-web1"), ("Stop", "web1")} <= transition.summary
