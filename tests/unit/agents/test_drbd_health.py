@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backstay.agents import drbd_health as health
-from backstay.host.drbd_state import Connection, Device, PeerDevice, State
+from backstay.host.drbd_state import Connection, Device, PeerDevice, State, read
 from backstay.ocf import codes
 from tests.unit.host.test_drbd_state import EIGHT, NINE, STATES, eight, nine
 
@@ -187,6 +187,45 @@ def test_io_that_waits_is_failed_only_when_another_host_offers_itself(reason, el
         told(state(disk, "Primary", AWAY, quorum=quorum, suspended=(reason,)), elsewhere=elsewhere)[0].code
         == code
     )
+
+
+SUSPENDED = [
+    "no", "user", "no-data", "user,no-data", "fencing", "user,fencing", "no-data,fencing", "user,no-data,fencing", "quorum",
+    "user,quorum", "no-data,quorum", "user,no-data,quorum", "fencing,quorum", "user,fencing,quorum", "no-data,fencing,quorum",
+    "user,no-data,fencing,quorum",
+]  # fmt: skip
+"""Every word that drbdsetup of DRBD 9 has for it (susp_str in user/v9/drbdsetup.c of drbd-utils at b4b2f5b9)."""
+
+
+@pytest.mark.parametrize("word", SUSPENDED)
+def test_each_way_in_which_io_of_nine_waits(word):
+    """In the form of the recorded lines, with what goes with it: a quorum that is lost, a disk and peers that are."""
+    quorum, disk = ("no" if "quorum" in word else "yes"), ("Diskless" if "no-data" in word else "UpToDate")
+    away = [
+        f"exists connection name:r peer-node-id:{number} conn-name:n{number} connection:Connecting role:Unknown\n"
+        f"exists peer-device name:r peer-node-id:{number} conn-name:n{number} volume:0 replication:Off "
+        "peer-disk:DUnknown peer-client:no resync-suspended:no\n"
+        for number in (2, 3)
+    ]
+    found = read(
+        f"exists resource name:r role:Primary suspended:{word} force-io-failures:no may_promote:no promotion_score:0\n"
+        f"exists device name:r volume:0 minor:1000 backing_dev:none disk:{disk} client:no open:yes quorum:{quorum}\n"
+        f"{''.join(away)}exists -\n",
+        "r",
+    )
+    assert found is not None
+    assert ",".join(found.suspended) == ("" if word == "no" else word)
+    waits = "no-data" in word or "quorum" in word
+    alone, value = told(found, elsewhere=False)
+    assert alone.code == (PROMOTED if word == "no" else LESS_PROMOTED)
+    assert told(found, elsewhere=True)[0].code == (FAILED if waits else alone.code)
+    assert value.startswith("broken:") == waits
+    for reason, words in (
+        ("user", "resume-io"),
+        ("fencing", "n2, n3 is fenced"),
+        ("quorum", "no quorum: I/O waits"),
+    ):
+        assert (words in alone.reason) == (reason in word)
 
 
 def test_recorded_states_of_nine():

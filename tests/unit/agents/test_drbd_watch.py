@@ -22,6 +22,7 @@ __all__ = ["act"]  # a fixture
 
 LEADS, FOLLOWS = state("UpToDate", "Primary"), state("UpToDate", "Secondary")
 SCORE = "master-web1"  # linbit
+WORDS = ["promoted", "master"]  # linbit
 CLONE = {"clone_max": "2", "clone_node_max": "1", "promoted_max": "1"}
 
 
@@ -150,7 +151,7 @@ def test_what_is_stopped_offers_nothing(act):
     assert host.attributes[SCORE] == ""
 
 
-@pytest.mark.parametrize("word", ["promoted", "master"])
+@pytest.mark.parametrize("word", WORDS)
 def test_a_notification_in_either_vocabulary_outdates_whom_another_has_passed(act, word):
     """Its score goes at once: the next monitor is seconds away."""
     host = Told(state("UpToDate", "Secondary", AWAY))
@@ -189,7 +190,7 @@ def test_nobody_else_is_outdated(act, now, given, meta):
     assert "outdate" not in host.told
 
 
-@pytest.mark.parametrize("word", ["promoted", "master"])
+@pytest.mark.parametrize("word", WORDS)
 def test_a_stopped_side_is_outdated_while_another_is_promoted(act, word):
     host = Told(FOLLOWS)
     act("stop", host, given={"stop_outdates_secondary": True}, **{f"notify_{word}_uname": "n2"})
