@@ -27,6 +27,7 @@ rm -f /var/tmp/vmstore.img
 ip address delete {SERVER}/32 dev lo
 """
 LOGIN = f"""\
+set -e
 mkdir -p {POINT}
 systemctl start iscsid.service
 iscsiadm --mode discovery --type sendtargets --portal {PORTAL}

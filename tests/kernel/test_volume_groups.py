@@ -69,6 +69,16 @@ class Group(SharedDisk):
 
         until(seen, Deadline(SEEN), every=5.0, what=f"{what} on {name}")
 
+    def is_fenced(self, name: str, before: set) -> None:
+        """The cluster saw the loss of a host and had it fenced, once more than `before`."""
+
+        def seen() -> bool:
+            if not fencings(self.machines.ask(), name) - before:
+                raise NotYet("it is not")
+            return True
+
+        until(seen, Deadline(SEEN), every=2.0, what=f"{name} to be fenced")
+
     def is_active(self, name: str) -> None:
         self.come_to(name, lambda node: node.run(f"test -b {VOLUME}").ok, "the volume to be active")
 
@@ -138,9 +148,9 @@ def test_a_shared_group_is_active_on_both_and_outlives_the_loss_of_one(group: Gr
     group.write("n2", "two")
     before = lost(group, "n2")
     try:
-        # Who changes the group waits for its lock, which a lost host gives back when its fencing is confirmed.
+        group.is_fenced("n2", before)
+        # Whoever changes the group takes its lock, which a lost host gives back when its fencing is confirmed.
         group.node("n1").check("lvcreate --yes --activate sy --size 16M --name web2 vmvg", timeout=SEEN)
-        assert fencings(group.machines.ask(), "n2") - before
         assert group.read("n1") == "two"
         group.write("n1", "three")
     finally:

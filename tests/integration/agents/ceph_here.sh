@@ -29,6 +29,9 @@ mon osd down out interval = 0
 mon data = $directory/mon
 osd data = $directory/osd
 osd objectstore = memstore
+# With one copy nobody else renews an OSD's leave to be read (20 s times 0.8): one that was stopped for longer would let
+# everybody wait for ever ("waiting for readable" in its dump_ops_in_flight, 16.2).
+osd pool default read lease ratio = 100
 memstore device bytes = 134217728
 keyring = $directory/keyring
 run dir = $directory/run
