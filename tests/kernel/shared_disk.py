@@ -32,6 +32,7 @@ mkdir -p {POINT}
 systemctl start iscsid.service
 iscsiadm --mode discovery --type sendtargets --portal {PORTAL}
 iscsiadm --mode node --targetname {TARGET} --portal {PORTAL} --login
+sync  # or a power cut leaves an empty record, and the next login finds none
 udevadm settle --timeout=60
 test -b {DEVICE}
 """
