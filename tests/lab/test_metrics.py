@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from backstay.host.clock import Deadline, NotYet, until
 from backstay.lab.node import Node
 
@@ -27,7 +29,9 @@ def test_the_confined_unit_writes_what_root_sees(cloud):
     for host in cloud.stage.hosts():
         node = cloud.node(host)
         cloud.rest()
-        until(lambda: verified(node), Deadline(100), every=2.0, what=f"agents to verify the guests of {host}")
+        until(
+            partial(verified, node), Deadline(100), every=2.0, what=f"agents to verify the guests of {host}"
+        )
         node.check(f"mkdir -p {PLACE} && systemctl start backstay-metrics.service", timeout=60)
         try:
             confined = node.read(f"{PLACE}/backstay.prom")
