@@ -96,9 +96,11 @@ class View:
             for name in names
         }
         self.seen = at_once(ask, AT_ONCE)
-        return tuple(self._side(name, self.seen[name]) for name in names)
+        return tuple(map(self.side, names))
 
-    def _side(self, name: str, seen: Seen) -> Side:
+    def side(self, name: str) -> Side:
+        """What the last look at a host has seen."""
+        seen = self.seen[name]
         own = plain(self.drbd.addresses[self.drbd.hosts.index(name)])
         paths = {volume.number: str(volume.disk) for volume in self.drbd.volumes}
         lowers = tuple(

@@ -59,12 +59,17 @@ class Repair(View):
         drbd_far.write(self.far(where), self.name, drbd_conf(self.cloud, self.mirror))
 
     def make(self, where: str) -> None:
-        """Metadata; drbdadm itself refuses where it finds something, and nobody answers it."""
-        drbd_far.adm(self.far(where), "create-md", self.name)
+        """Metadata; drbdadm itself refuses where it finds something, and nobody answers it.
+
+        So it is told each volume that has none: of the whole resource it would refuse all for one that has them.
+        """
+        for volume in self.side(where).bare:
+            drbd_far.adm(self.far(where), "create-md", f"{self.name}/{volume}")
 
     def attach(self, where: str) -> None:
-        """The disk."""
-        drbd_far.adm(self.far(where), "attach", self.name)
+        """Each disk that is missing; DRBD refuses one that it has."""
+        for volume in self.side(where).diskless:
+            drbd_far.adm(self.far(where), "attach", f"{self.name}/{volume}")
 
     def connect(self, where: str) -> None:
         """What the file says of connections."""

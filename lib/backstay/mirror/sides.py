@@ -67,9 +67,13 @@ class Side:
         return self.state is not None and self.state.redundant
 
     @property
-    def bare(self) -> bool:
-        """Whether a volume of it has no metadata that could be used; not known of a disk that is in use."""
-        return any(lower.size and not lower.uuid and self.detached(lower.volume) for lower in self.lowers)
+    def bare(self) -> tuple[int, ...]:
+        """The volumes without metadata that could be used; not known of a disk that is in use."""
+        return tuple(
+            lower.volume
+            for lower in self.lowers
+            if lower.size and not lower.uuid and self.detached(lower.volume)
+        )
 
     def detached(self, volume: int) -> bool:
         """Whether DRBD does not use the disk of a volume."""
@@ -77,10 +81,13 @@ class Side:
         return not found or found[0].disk in (drbd.DISKLESS, drbd.FAILED)
 
     @property
-    def diskless(self) -> bool:
-        """Whether it runs without a disk that it should have."""
-        return self.state is not None and any(
-            device.disk in (drbd.DISKLESS, drbd.FAILED) and not device.client for device in self.state.devices
+    def diskless(self) -> tuple[int, ...]:
+        """The volumes that it runs without a disk which it should have."""
+        devices = self.state.devices if self.state else ()
+        return tuple(
+            device.volume
+            for device in devices
+            if device.disk in (drbd.DISKLESS, drbd.FAILED) and not device.client
         )
 
     @property

@@ -131,14 +131,39 @@ def test_a_lost_host_was_replaced_in_the_description(site):
         (Verb.APPLY, ""), (Verb.START, "n2"), (Verb.SYNC, ""),
     ]  # fmt: skip
     assert repair.objections(now) == ()
-    for verb, where in ((Verb.PART, "n1"), (Verb.MAKE, "n2"), (Verb.CONNECT, "n1"), (Verb.ATTACH, "n2")):
+    for verb, where in ((Verb.PART, "n1"), (Verb.MAKE, "n2"), (Verb.CONNECT, "n1")):
         world.do(repair.Step(verb, where))
     assert site.told == [
         ("192.0.2.1", "drbdsetup disconnect ipv4:192.0.2.1:7790 ipv4:192.0.2.9:7790"),
-        ("192.0.2.2", "drbdadm create-md web1"),
+        ("192.0.2.2", "drbdadm create-md web1/0"),
         ("192.0.2.1", "drbdadm adjust web1"),
-        ("192.0.2.2", "drbdadm attach web1"),
     ]
+
+
+TWO = CLOUD.replace("minor: 10}}}", "minor: 10}, 1: {disk: /dev/vg/web1-data, minor: 11}}}", 1)
+SECOND = "size.1 67108864\nholds.1 \nuuid.1 \nvolume.1 8388608 4194304\nend yes\n"
+
+
+def test_of_two_volumes_only_what_is_missing_is_made_and_attached(site):
+    """One disk of two is new, or the making of both was interrupted: drbdadm refuses the volume that has what it needs."""
+    site.path.write_text(TWO)
+    site.answers = {
+        "192.0.2.1": answer("good", peers=("192.0.2.1", "192.0.2.2")).replace("end yes\n", SECOND),
+        "192.0.2.2": answer(uuid="0000000000000004:0:0:0").replace("end yes\n", SECOND),
+    }
+    world = look(site)
+    now = world.now()
+    assert now.sides[1].bare == (1,)
+    world.do(repair.Step(Verb.MAKE, "n2"))
+    runs = EIGHT[BY_TITLE["good"]]
+    device = next(line for line in runs.splitlines() if line.startswith("exists device"))
+    lost = device.replace("volume:0 minor:10", "volume:1 minor:11").replace("disk:UpToDate", "disk:Diskless")
+    events = packed(runs.replace(device, f"{device}\n{lost}"))
+    running = answer("good", peers=("192.0.2.2", "192.0.2.1"))
+    site.answers["192.0.2.2"] = running.replace(packed(runs), events).replace("end yes\n", SECOND)
+    assert world.now().sides[1].diskless == (1,)
+    world.do(repair.Step(Verb.ATTACH, "n2"))
+    assert site.told == [("192.0.2.2", "drbdadm create-md web1/1"), ("192.0.2.2", "drbdadm attach web1/1")]
 
 
 def test_an_end_that_is_not_the_described_one_is_left_alone(site):
