@@ -30,18 +30,27 @@ class Peer(Enum):
 
 def clone_of(cib: etree._Element, resource: str) -> str:
     """Give the id of the clone that manages a DRBD resource; empty when there is none."""
-    for primitive in cib.iterfind("configuration/resources//primitive[@type='drbd']"):
-        names = [
-            pair.get("value")
-            for pair in primitive.iterfind("instance_attributes/nvpair")
-            if pair.get("name") == "drbd_resource"
-        ]
-        above = primitive.getparent()
-        while above is not None and above.tag == "group":
-            above = above.getparent()
-        if resource in names and above is not None and above.tag in ("clone", "master"):  # linbit's time
+    for primitive in cib.iterfind("configuration/resources//primitive"):
+        template = _template(cib, primitive)
+        kind = (primitive if template is None else template).get("type", "")
+        own = _named(primitive)
+        names = own if own or template is None else _named(template)
+        above = next(primitive.iterancestors("clone", "master"), None)  # linbit's time
+        if kind == "drbd" and resource in names and above is not None:
             return above.get("id", "")
     return ""
+
+
+def _template(cib: etree._Element, primitive: etree._Element) -> etree._Element | None:
+    """Give the template that says which agent a primitive has; None when it says that itself."""
+    found = cib.iterfind("configuration/resources/template")
+    return next((each for each in found if each.get("id") == primitive.get("template")), None)
+
+
+def _named(holder: etree._Element) -> list[str]:
+    """Give the DRBD resources that the parameters of a primitive or a template name."""
+    pairs = holder.iterfind("instance_attributes/nvpair[@name='drbd_resource']")
+    return [pair.get("value", "") for pair in pairs]
 
 
 def hosts(cib: etree._Element) -> dict[str, str]:

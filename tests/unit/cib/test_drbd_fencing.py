@@ -37,6 +37,28 @@ def test_the_clone_of_a_resource(cib):
     assert cibs.clone_of(cib, "other") == cibs.clone_of(cib, "none") == ""
 
 
+TEMPLATE = """<template id="t" class="ocf" provider="{}" type="drbd"><instance_attributes id="k">
+<nvpair id="k1" name="drbd_resource" value="web1"/></instance_attributes></template>"""
+
+
+@pytest.mark.parametrize("own,resource", [(True, "web1"), (False, "web1"), ("web2", "web2")])
+def test_the_clone_of_a_resource_whose_agent_stands_in_a_template(cib, own, resource):
+    """As crmsh's rsc_template makes it: the primitive has no type, and perhaps no parameters either."""
+    primitive = cib.find(".//primitive[@id='drbd-web1']")
+    for name in ("class", "provider", "type"):
+        del primitive.attrib[name]
+    primitive.set("template", "t")
+    if not own:
+        primitive.remove(primitive[0])
+    elif own == "web2":
+        primitive.find(".//nvpair").set("value", "web2")
+    cib.find("configuration/resources").append(etree.fromstring(TEMPLATE.format("backstay")))
+    assert cibs.clone_of(cib, resource) == CLONE
+    assert cibs.clone_of(cib, "web2" if resource == "web1" else "web1") == ""
+    cib.find(".//template").set("type", "Dummy")
+    assert cibs.clone_of(cib, resource) == ""
+
+
 def test_a_constraint_is_made_found_and_removed(cib):
     fenced = cibs.with_constraint(cib, "web1", CLONE, frozenset({"n1"}))
     found = cibs.constraint(fenced, "web1", CLONE)
