@@ -5,7 +5,14 @@ Decides what ipmitool's output means; never what to do about it. The password tr
 child (IPMITOOL_PASSWORD), never in an argument list; suite, role, retries and a deadline are given for every call,
 because ipmitool's own defaults negotiate (10 s and more against some BMCs) and wait up to 20 s.
 
-The messages were recorded from ipmitool 1.8.19. It runs with `-v`, which makes it say why a session was refused.
+The messages were recorded from ipmitool 1.8.19. It runs with `-vv`, which makes it say why a session was refused, and
+show each answer of the BMC to the opening of one.
+
+Nothing counts that was not said inside a session. When all its attempts to open one end for want of time, ipmitool
+1.8.19 goes on as if there were one (ipmi_lanplus_open, after its loop): the commands go out unsigned, and an answer to
+the opening that comes so late passes for the answer to a command. Seen: "Chassis Power is off" and exit code 0 of a
+host that was on, and "Insufficient privilege level" about an account that has the role. The proof of a session is the
+RAKP 4 message, which is shown on standard output; ipmitool goes on from it only when its signature fits.
 """
 
 from __future__ import annotations
@@ -85,6 +92,9 @@ _SESSION_REFUSED: tuple[tuple[str, Kind], ...] = (
     ("unauthorized GUID", Kind.UNCLEAR),
 )
 
+# No answer came in time to a packet of the opening of a session.
+_TIMED_OUT = ("Timeout in open session response", "no response from RAKP")
+
 # An answer came when nobody waited for it any more; what comes after it may be the answer to an earlier packet, and
 # then nothing in it fits.
 _LATE = ("Received an Unexpected", "Request Match NOT FOUND")
@@ -98,26 +108,28 @@ _NO_REPLY = re.compile(r"^Unable to (?:set Chassis Power Control|get Chassis Pow
 _STATUS = re.compile(r"^Chassis Power is (on|off)$", re.MULTILINE)
 _CONTROL = re.compile(r"^Chassis Power Control: (Down/Off|Up/On|Cycle)$", re.MULTILINE)
 _BYTES = re.compile(r"^(?: [0-9a-f]{2}){16}$")
+_SHOWN = "<<"  # how a line of a message begins that `-vv` shows
+_SESSION = re.compile(
+    r"^<<RAKP 4 MESSAGE$\n(?:^<<  (?!RMCP).*$\n)*^<<  RMCP\+ status +: no errors$", re.MULTILINE
+)
 _HANDSHAKE = re.compile(
     r"(?:Error in open session response message|RAKP [24] message indicates an error) : (.+)"
 )
 _PRIVILEGE = re.compile(r"^Set Session Privilege Level to \S+ failed(?:: (.+))?$", re.MULTILINE)
 _UNKNOWN = re.compile(r"\(0x([0-9a-f]{1,2})\)", re.IGNORECASE)
-_VERBOSE = (
-    "Loading IANA",
-    "Running Get",
-    "Discovered IPMB",
-    "Invalid completion code",
-    "Get HPM",
-    "Close Session",
-    "RAW R",
+# What `-v` and `-vv` add to standard error. Among it are the keys of the session, as bytes in rows.
+_VERBOSE = re.compile(
+    r"(?:[0-9a-f]{2} )*[0-9a-f]{2}$|[<>]{2}|ipmitool version|Loading IANA|Running Get|Acquire IPMB|Discovered IPMB"
+    r"|Invalid completion code|Get HPM|IPM Controller|Iana: |Error response 0x|Local RqAddr|Interface address|RAW R"
+    r"|Retry lanplus|session integrity key|Generated |IPMIv2 / RMCP\+ SESSION|Closed? Session"
+    r"|Set Session Privilege Level to \S+$"
 )
 
 
 def read_status(done: Completed, waited: float, patience: float) -> Power | Trouble:
     """What a `chassis power status` told. `waited` and `patience` (s) tell silence from a quick refusal."""
     found = _STATUS.findall(done.stdout)
-    if done.returncode == 0 and len(found) == 1:
+    if done.returncode == 0 and len(found) == 1 and in_session(done):
         return Power(found[0])
     return read_trouble(done, waited, patience)
 
@@ -125,15 +137,16 @@ def read_status(done: Completed, waited: float, patience: float) -> Power | Trou
 def read_control(verb: str, done: Completed, waited: float, patience: float) -> Trouble | None:
     """None when a `chassis power` off, on or cycle was accepted (which is no proof of anything), else why not."""
     said = {"off": "Down/Off", "on": "Up/On", "cycle": "Cycle"}[verb]
-    if done.returncode == 0 and _CONTROL.findall(done.stdout) == [said]:
+    if done.returncode == 0 and _CONTROL.findall(done.stdout) == [said] and in_session(done):
         return None
     return read_trouble(done, waited, patience)
 
 
 def read_guid(done: Completed, waited: float, patience: float) -> bytes | Trouble:
     """The 16 bytes of a Get System GUID in the order in which the BMC sent them; makers do not agree on one."""
-    said = " ".join(done.stdout.split())
-    if done.returncode == 0 and _BYTES.match(f" {said}"):
+    lines = [line for line in done.stdout.splitlines() if not line.startswith(_SHOWN)]
+    said = " ".join(" ".join(lines).split())
+    if done.returncode == 0 and _BYTES.match(f" {said}") and in_session(done):
         return bytes.fromhex(said)
     return read_trouble(done, waited, patience)
 
@@ -142,6 +155,11 @@ def read_trouble(done: Completed, waited: float, patience: float) -> Trouble:
     """Why ipmitool failed. The order matters: the last thing that a call got to is the one that tells."""
     text = done.stderr
     said = last_words(done)
+    if not in_session(done):
+        if any(words in text for words in _TIMED_OUT):  # whatever comes after that is the answer to nothing
+            return Trouble(Kind.SLOW, None, said)
+        if done.returncode == 0:
+            return Trouble(Kind.UNCLEAR, None, f"{said!r} without showing that it had opened a session")
     refused = _REFUSED.search(text)
     if refused:
         return Trouble(Kind.REFUSED, int(refused[2], 16) if refused[2] else completion_code(refused[1]), said)
@@ -149,13 +167,14 @@ def read_trouble(done: Completed, waited: float, patience: float) -> Trouble:
         return Trouble(Kind.UNANSWERED, None, said)
     if "Address lookup for" in text:
         return Trouble(Kind.NAME, None, said)
-    if (
-        "no response from" in text
-    ):  # before the HMAC: a late answer to an earlier packet does not fit any more
-        return Trouble(Kind.SLOW, None, said)
     if NO_WAY in text:
         return Trouble(Kind.SILENT, None, NO_WAY)
     return Trouble(_session_trouble(text, waited < patience), None, said)
+
+
+def in_session(done: Completed) -> bool:
+    """Whether the BMC has opened a session: the call would not have gone on from any other end of its handshake."""
+    return bool(_SESSION.search(done.stdout))
 
 
 def _session_trouble(text: str, quick: bool) -> Kind:
@@ -186,9 +205,11 @@ def completion_code(words: str) -> int | None:
 
 
 def last_words(done: Completed) -> str:
-    """The line of ipmitool's output that an admin would want: the last one that `-v` did not add."""
-    lines = [line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines()]
-    telling = [line for line in lines if line and not line.startswith(_VERBOSE)]
+    """The line of ipmitool's output that an admin would want: the last one that `-vv` did not add."""
+    answer = [line.strip() for line in done.stdout.splitlines() if not line.startswith(_SHOWN)]
+    besides = [line.strip() for line in done.stderr.splitlines()]
+    telling = [line for line in answer if line]
+    telling += [line for line in besides if line and not _VERBOSE.match(line)]
     return telling[-1] if telling else f"nothing (exit code {done.returncode})"
 
 
@@ -224,7 +245,7 @@ class Ipmitool:
     def argv(self, words: Sequence[str]) -> list[str]:
         """The argument list of a call: everything but the password and the key."""
         login = self._login
-        how = ["-v", "-I", "lanplus", "-C", str(login.suite), "-L", login.role.upper()]
+        how = ["-vv", "-I", "lanplus", "-C", str(login.suite), "-L", login.role.upper()]
         bounds = ["-N", str(login.seconds), "-R", str(RETRIES)]
         where = ["-H", login.address, "-p", str(login.port), "-U", login.user, "-E"]
         where += [*(["-K"] if login.key else []), *(["-t", login.target] if login.target else [])]

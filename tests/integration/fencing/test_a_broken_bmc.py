@@ -20,8 +20,6 @@ from tests.integration.fencing.conftest import MAKERS, Bmc, Spoken
 
 # A dead BMC costs ipmitool 6 s, and only its last words tell the reason: the rest is for a busy machine.
 SHORT = {"login_timeout": 20, "power_timeout": 3}
-# Where each answer comes late, a session that gets further may end otherwise.
-LATE = {"login_timeout": 10, "power_timeout": 3}
 # What is seen to come of a command, or to be worth waiting for, takes a few calls: on a busy machine each needs seconds.
 LONGER = {"login_timeout": 20, "power_timeout": 6}
 PATIENT = {"login_timeout": 40, "power_timeout": 60}
@@ -77,8 +75,8 @@ BREAKS = [
     (Case("busy", settings=SHORT), "IPMI completion code 0xc0: node busy", 28, NOT_OPENIPMI),
     (Case("fail-get", "ff", settings=SHORT), r"refused to power off \(IPMI completion code 0xff", 28, EVERYBODY),
     # On a busy machine our own patience may end before ipmitool's: then the other of the two sentences is true.
-    (Case("latency", "1.2", settings=LATE), SLOW, 18, EVERYBODY),
-    (Case("latency", "3", settings=LATE), SLOW, 18, EVERYBODY),
+    (Case("latency", "1.2", settings=SHORT), SLOW, 28, EVERYBODY),
+    (Case("latency", "3", settings=SHORT), SLOW, 28, EVERYBODY),
     (Case("SIGSTOP", settings=SHORT), SILENT, 28, EVERYBODY),
     (Case("SIGKILL", action="monitor", settings=SHORT), SILENT, 28, EVERYBODY),
 ]  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What ipmitool 1.8.19 really printed (with -v, against a BMC that was broken in each way), and what it means."""
+"""What ipmitool 1.8.19 really printed (with -vv, against a BMC that was broken in each way), and what it means."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backstay.host.bmc import Kind, Power, Trouble
-from backstay.host.ipmitool import CODES, Ipmitool, Login, read_control, read_guid, read_status
+from backstay.host.ipmitool import CODES, Ipmitool, Login, last_words, read_control, read_guid, read_status
 from backstay.host.process import Completed
 
+# Shown on standard output when a session was opened (its other messages are left out).
+SESSION = """<<RAKP 4 MESSAGE
+<<  Message tag                   : 0x00
+<<  RMCP+ status                  : no errors
+<<  Console Session ID            : 0xa0a2a3a4
+<<  Key exchange auth code [sha256]: 0x258f87b790a2bf9ebeea2d507d8ff76b
+
+"""
 NOISE = (
     "Loading IANA PEN Registry...\n"
     "Running Get VSO Capabilities my_addr 0x20, transit 0, target 0x20\n"
@@ -36,7 +44,7 @@ def said(stderr: str, stdout: str = "", code: int = 1) -> Completed:
     ],
 )
 def test_a_status_is_read(stdout, stderr, expected):
-    assert read_status(said(stderr, stdout, 0), QUICK, PATIENCE) is expected
+    assert read_status(said(stderr, SESSION + stdout, 0), QUICK, PATIENCE) is expected
 
 
 @pytest.mark.parametrize(
@@ -49,13 +57,70 @@ def test_a_status_is_read(stdout, stderr, expected):
     ],
 )
 def test_an_odd_status_is_no_status(stdout):
-    answer = read_status(said("", stdout, 0), QUICK, PATIENCE)
+    answer = read_status(said("", SESSION + stdout, 0), QUICK, PATIENCE)
     assert isinstance(answer, Trouble)
     assert answer.kind is Kind.UNCLEAR
 
 
+# Recorded: all four attempts to open a session ended for want of time, and ipmitool went on. Then a late answer to one of
+# them passed for that of the last command, or the BMC refused what came outside any session, or kept silent about it.
+FELL_THROUGH = (
+    IANA
+    + ">> SENDING AN OPEN SESSION REQUEST\n\nTimeout in open session response message.\nRetry lanplus open session, 0\n"
+    + "IPMIv2 / RMCP+ SESSION OPENED SUCCESSFULLY\n\nSet Session Privilege Level to OPERATOR\n\n"
+)
+OPENING = (
+    "<<OPEN SESSION RESPONSE\n<<  Message tag : 0x00\n<<  RMCP+ status                       : no errors\n\n"
+)
+
+
+@pytest.mark.parametrize("stdout", ["", OPENING, SESSION.replace("no errors", "invalid role")])
+@pytest.mark.parametrize(
+    ("words", "last", "code"),
+    [
+        ("Chassis Power is off\n", "", 0),
+        ("Chassis Power is on\n", "", 0),
+        ("Chassis Power Control: Down/Off\n", "", 0),
+        (" 06 00 ff 07 06 11 00 00 00 00 00 00 00 00 24 00\n", "", 0),
+        ("", "Get Chassis Power Status failed: Insufficient privilege level\n", 1),
+        ("", "Unable to get Chassis Power Status\n", 1),
+        (
+            "",
+            "Set Session Privilege Level to OPERATOR failed: Insufficient privilege level\n" + NO_SESSION,
+            1,
+        ),
+        ("", "Set Session Privilege Level to OPERATOR failed\n" + NO_SESSION, 1),
+    ],
+)
+def test_what_was_said_outside_a_session_is_no_answer(stdout, words, last, code):
+    done = said(FELL_THROUGH + last, stdout + words, code)
+    for answer in (
+        read_status(done, SLOW, PATIENCE),
+        read_control("off", done, SLOW, PATIENCE),
+        read_guid(done, SLOW, PATIENCE),
+    ):
+        assert isinstance(answer, Trouble)
+        assert answer.kind is Kind.SLOW
+
+
+@pytest.mark.parametrize("words", ["Chassis Power is off", "Chassis Power Control: Down/Off"])
+def test_an_ipmitool_that_shows_no_session_is_not_believed(words):
+    done = said(NOISE, words + "\n", 0)
+    for answer in (read_status(done, QUICK, PATIENCE), read_control("off", done, QUICK, PATIENCE)):
+        assert isinstance(answer, Trouble)
+        assert answer.kind is Kind.UNCLEAR
+        assert answer.said == f"{words!r} without showing that it had opened a session"
+
+
+def test_a_refusal_inside_a_session_counts_though_an_attempt_at_one_came_to_nothing():
+    text = FELL_THROUGH + "Get Chassis Power Status failed: Insufficient privilege level\n"
+    answer = read_status(said(text, SESSION), SLOW, PATIENCE)
+    assert isinstance(answer, Trouble)
+    assert (answer.kind, answer.code) == (Kind.REFUSED, 0xD4)
+
+
 def test_a_status_from_a_failed_ipmitool_does_not_count():
-    assert isinstance(read_status(said("", "Chassis Power is off\n", 1), QUICK, PATIENCE), Trouble)
+    assert isinstance(read_status(said("", SESSION + "Chassis Power is off\n", 1), QUICK, PATIENCE), Trouble)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +136,7 @@ def test_a_status_from_a_failed_ipmitool_does_not_count():
     ],
 )
 def test_a_command_is_accepted_only_in_its_own_words(wanted, stdout, accepted):
-    answer = read_control(wanted, said(NOISE, stdout, 0), QUICK, PATIENCE)
+    answer = read_control(wanted, said(NOISE, SESSION + stdout, 0), QUICK, PATIENCE)
     assert (answer is None) is accepted
 
 
@@ -199,7 +264,7 @@ RAW = NOISE + "RAW REQ (channel=0x0 netfn=0x6 lun=0x0 cmd=0x37 data_len=0)\n"
     ],
 )
 def test_a_guid_has_sixteen_bytes(stdout, guid):
-    answer = read_guid(said(RAW, stdout, 0), QUICK, PATIENCE)
+    answer = read_guid(said(RAW, SESSION + stdout, 0), QUICK, PATIENCE)
     assert answer == bytes.fromhex(guid) if guid else isinstance(answer, Trouble)
 
 
@@ -214,7 +279,9 @@ def test_a_refused_guid_has_its_completion_code():
 
 
 def test_completion_codes_of_other_commands_do_not_count():
-    answer = read_control("off", said(NOISE, "Chassis Power Control: Down/Off\n", 0), QUICK, PATIENCE)
+    answer = read_control(
+        "off", said(NOISE, SESSION + "Chassis Power Control: Down/Off\n", 0), QUICK, PATIENCE
+    )
     assert answer is None
 
 
@@ -227,9 +294,14 @@ def test_the_last_words_are_not_the_noise():
     assert answer.said == NO_SESSION.strip()
 
 
+def test_no_key_of_a_session_is_among_the_last_words():
+    keys = " ed b2 1f\n 22 bd b1 2f f1 c5 0c 68 d7 19 e7 cd 17 72 19 04\nGenerated K1 (32 bytes)\nClosed Session c626ee71\n"
+    assert last_words(said(NOISE + keys, SESSION + "Chassis Power is on\n", 0)) == "Chassis Power is on"
+
+
 @given(st.text(), st.text(), st.integers(-15, 255), st.floats(0, 60))
 def test_any_output_is_an_answer_or_a_trouble(stdout, stderr, code, waited):
-    done = said(stderr, stdout, code)
+    done = said(stderr, SESSION + stdout, code)
     status = read_status(done, waited, PATIENCE)
     assert isinstance(status, Trouble | Power)
     if isinstance(status, Power):
@@ -255,7 +327,7 @@ def test_the_password_is_in_no_argument_and_in_no_text():
     assert "pass word" not in repr(login)
     assert "se cret" not in repr(login)
     assert argv == [
-        "/usr/bin/ipmitool", "-v", "-I", "lanplus", "-C", "3", "-L", "OPERATOR", "-N", "2", "-R", "2",
+        "/usr/bin/ipmitool", "-vv", "-I", "lanplus", "-C", "3", "-L", "OPERATOR", "-N", "2", "-R", "2",
         "-H", "10.0.0.2", "-p", "6230", "-U", "fencer", "-E", "-K", "chassis", "power", "off",
     ]  # fmt: skip
 
@@ -263,7 +335,7 @@ def test_the_password_is_in_no_argument_and_in_no_text():
 @given(st.sampled_from(("off", "on", "cycle")), st.text(), st.text(), st.integers(-15, 255), st.floats(0, 60))
 def test_a_command_counts_as_taken_only_when_ipmitool_says_so(verb, stdout, stderr, code, waited):
     line = {"off": "Down/Off", "on": "Up/On", "cycle": "Cycle"}[verb]
-    said_so = f"{stdout}\nChassis Power Control: {line}\n"
+    said_so = f"{SESSION}{stdout}\nChassis Power Control: {line}\n"
     assert read_control(verb, said(stderr, stdout, code), waited, PATIENCE) is not None
     taken = read_control(verb, said(stderr, said_so, code), waited, PATIENCE)
     assert (taken is None) == (code == 0)
@@ -276,7 +348,7 @@ def test_a_command_counts_as_taken_only_when_ipmitool_says_so(verb, stdout, stde
 @given(st.binary(max_size=40), st.text(max_size=40), st.integers(0, 1))
 def test_a_guid_is_sixteen_bytes_or_a_trouble(sent, noise, code):
     text = " ".join(f"{byte:02x}" for byte in sent)
-    answer = read_guid(said(noise, f" {text}\n", code), QUICK, PATIENCE)
+    answer = read_guid(said(noise, f"{SESSION} {text}\n", code), QUICK, PATIENCE)
     assert isinstance(answer, Trouble) == (len(sent) != 16 or code != 0)
     if not isinstance(answer, Trouble):
         assert answer == sent

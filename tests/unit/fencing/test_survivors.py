@@ -139,7 +139,7 @@ def test_each_call_is_traced_with_its_end(monkeypatch: pytest.MonkeyPatch) -> No
     Ipmitool(Login("10.0.0.2", "fencer", "s3cret"), said.append).power(5.0)
     (line,) = said
     assert re.fullmatch(
-        r"/usr/bin/ipmitool -v .* chassis power status: exit code 0 after 0\.\d\d s: Chassis Power is on",
+        r"/usr/bin/ipmitool -vv .* chassis power status: exit code 0 after 0\.\d\d s: Chassis Power is on",
         line,
     )
 
@@ -152,7 +152,7 @@ def test_a_call_that_was_cut_off_is_traced(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(ipmitool, "run", late)
     found = Ipmitool(Login("10.0.0.2", "fencer", "s3cret"), said.append).power(5.0)
     assert found == Trouble(Kind.CUT, None, "no complete answer within 5.0 s")
-    assert said[0].startswith("/usr/bin/ipmitool -v -I lanplus -C 17 ")
+    assert said[0].startswith("/usr/bin/ipmitool -vv -I lanplus -C 17 ")
     assert said[0].endswith(" -E chassis power status: killed after 5.0 s")
 
 
