@@ -67,6 +67,11 @@ def answer(world: World, seen: Seen, uuid: str, name: str, deadline: Deadline) -
     if asked.answered:
         world.answered()
         return asked
+    return unheard(world, seen, name, asked, deadline)
+
+
+def unheard(world: World, seen: Seen, name: str, asked: Answer, deadline: Deadline) -> Answer:
+    """Give how the guest is while libvirt gives no answer (`asked`): the emulator's word, or what is known besides."""
     silence = f"libvirt was not asked with success: {asked.kind}"
     return _of_emulator(world, seen, name, silence, deadline) or _of_processors(
         world, seen.emulators[0].pid, name, asked, deadline

@@ -14,6 +14,10 @@ loud warning, when its UUID is the domain's and its own monitor says that the gu
 stop a guest that runs well, for the sake of starting it. The monitor goes on saying (190) that libvirt does not know
 it, and the stop ends it without libvirt. What does not run, or cannot be asked, is refused.
 
+A libvirt that gives no answer says nothing about a guest whose emulator is here. Its emulator is asked then, else
+libvirt's last written word counts (domain_asked): a guest that is said to be paused there is no more started than one
+of which libvirt itself says so, and one that runs is left alone, whatever libvirtd does.
+
 What a failed migration left here, waiting for a memory that will not come, is ended and the domain started afresh,
 once it is proven to be that: an emulator that was made to receive a guest, paused since, with no job of libvirt about
 it in two looks, and the guard has nothing against it. So is what a start left here that was killed, or that libvirtd
@@ -37,7 +41,7 @@ from backstay.agents.domain_state import RUNNING, STOPPED, UNKNOWN
 from backstay.agents.domain_world import remember, scan, survey
 from backstay.errors import BackstayError
 from backstay.host import libvirt
-from backstay.host.emulator import INIT, is_incoming, lacks, uuid_of
+from backstay.host.emulator import INIT, is_incoming, lacks, name_of, uuid_of
 from backstay.ocf import codes
 from backstay.ocf.outcome import Outcome, done, failed
 
@@ -54,8 +58,10 @@ DONE, REFUSE, CREATE, WAIT, DOUBT, ADOPT, LEFT = "done", "refuse", "create", "wa
 DOUBT_FOR = 10.0  # seconds in which libvirt and the processes may come to agree (libvirtd has just started)
 SETTLED = 2.0  # seconds between two looks of which each saw the same leftover
 ASKING = 10.0  # seconds for one question
+HALF = 0.5  # of what is left: the most of it for a question that others may answer as well
 TALKING = 2.0  # seconds for one conversation with an emulator
 RETRYING = 0.8  # of what is left: how long a start that a lock refuses is tried again
+ROOM = 2.0  # times what the last attempt took: what another one needs, and the word about it
 EVERY = 0.5  # seconds between two looks
 TOO_LATE = 1.0  # seconds; with less than that left, a question would only end for want of time
 LEFTOVER = ("migration", "starting-up", "postcopy-failed")  # paused: an incoming guest that never came
@@ -90,9 +96,9 @@ def _beside_an_emulator(seen: Seen, answer: Answer) -> tuple[str, str]:
             REFUSE,
             f"{seen.where} is what is left of a container, without its {lacking}; stop it through the cluster",
         )
-    if not answer.answered:
-        return DONE, f"{seen.where} runs already; libvirt did not say how ({answer.kind})"
-    if not answer.active:
+    if not answer.answered and answer.state != "paused":
+        return _unheard(seen, answer)
+    if answer.answered and not answer.active:
         return (
             ADOPT,
             f"{seen.where} runs as an emulator that libvirt does not know; a stop through the cluster ends it",
@@ -100,11 +106,31 @@ def _beside_an_emulator(seen: Seen, answer: Answer) -> tuple[str, str]:
     if answer.state == "paused" and answer.reason in (*LEFTOVER, *HELD):
         # not let run: its disks may have been in use on another host since it read them
         return (
-            LEFT if answer.reason in HELD or _is_waiting(seen, answer.reason) else DOUBT,
+            LEFT
+            if answer.answered and (answer.reason in HELD or _is_waiting(seen, answer.reason))
+            else DOUBT,
             f"{seen.where} is what a failed start or migration left, paused; a stop through the cluster ends it, or "
-            f"virsh destroy {answer.name} on {seen.host}",
+            f"virsh destroy {answer.name or seen.identity} on {seen.host}{_who_says_so(answer)}",
         )
-    return DONE, f"{seen.where} runs already"
+    return DONE, f"{seen.where} runs already{_who_says_so(answer)}"
+
+
+def _unheard(seen: Seen, answer: Answer) -> tuple[str, str]:
+    """Decide about an emulator here of which libvirt says nothing now, and did not write that it is paused."""
+    if not answer.state and answer.still:
+        return (
+            WAIT,
+            f"whether the guest of {seen.where} runs is unknown: libvirt gave no answer ({answer.kind}: {answer.text}) "
+            f"and has written nothing about it, and none of its processors was seen to run for {answer.still:.0f} s",
+        )
+    return DONE, f"{seen.where} runs already; libvirt did not say how ({answer.kind})"
+
+
+def _who_says_so(answer: Answer) -> str:
+    """Say who does, when libvirt does not."""
+    if not answer.answered:
+        return f" (so libvirt wrote before it gave no answer: {answer.kind})"
+    return "" if answer.by == libvirt.LIBVIRT else f" (so says {answer.by})"
 
 
 def _clash(seen: Seen, answer: Answer) -> str:
@@ -137,7 +163,7 @@ def start(world: World, deadline: Deadline, birth: Birth, guard: str = NONE) -> 
     since: float | None = None  # when it was first seen to be a leftover
     guarded = False
     while True:
-        answer = world.libvirt.describe(identity.uuid, identity.name, deadline.at_most(ASKING).left())
+        answer = _describe(world, seen, deadline)
         what, sentence = verdict(seen, answer)
         since = _left_since(world, seen, since, deadline) if what == LEFT else None
         settled = since is not None and world.monotonic() - since >= SETTLED
@@ -162,6 +188,19 @@ def start(world: World, deadline: Deadline, birth: Birth, guard: str = NONE) -> 
             return _adopt(world, seen, sentence, deadline)
         world.pause(min(EVERY, deadline.left()))
         seen = scan(world, identity, deadline)
+
+
+def _describe(world: World, seen: Seen, deadline: Deadline) -> Answer:
+    """Give how the domain is here; the silence of libvirt leaves the time to ask others about an emulator."""
+    us = seen.identity
+    if seen.truth != RUNNING:
+        return world.libvirt.describe(us.uuid, us.name, deadline.at_most(ASKING).left())
+    answer = world.libvirt.describe(us.uuid, us.name, deadline.part(HALF).at_most(ASKING).left())
+    if answer.answered:
+        return answer
+    from backstay.agents.domain_asked import unheard
+
+    return unheard(world, seen, us.name or name_of(seen.emulators[0].arguments), answer, deadline)
 
 
 def _left_since(world: World, seen: Seen, since: float | None, deadline: Deadline) -> float | None:
@@ -220,25 +259,28 @@ def _create(world: World, seen: Seen, known: Answer, birth: Birth, guard: str, d
     retrying = deadline.part(RETRYING)
     told = False
     while True:
+        began = world.monotonic()
         outcome, refused_by = _attempt(world, seen, birth, deadline)
         if not domain_lock.is_locked(refused_by):
             return outcome
-        if retrying.expired:
+        wait = min(domain_lock.EVERY, retrying.left())
+        if retrying.expired or deadline.left() - wait < ROOM * (world.monotonic() - began):
             birth.put_off(seen, deadline)
             return failed(domain_lock.sentence(world, seen, refused_by, guard, deadline))
         if not told:
             world.warn(f"the disks of {seen.where} are locked, the start tries again: {refused_by}")
         told = True
-        world.pause(min(domain_lock.EVERY, retrying.left()))
+        world.pause(wait)
 
 
 def _attempt(world: World, seen: Seen, birth: Birth, deadline: Deadline) -> tuple[Outcome, str]:
     """Create the domain once; the second value is libvirt's refusal when nothing of it is left."""
     identity = seen.identity
     answer = birth.create(seen, deadline.part(0.9))
+    ours = answer.kind != libvirt.ERROR  # else what is paused here was made by somebody else meanwhile
     while True:
         now = scan(world, identity, deadline)
-        if now.truth == RUNNING and birth.is_held(answer):
+        if ours and now.truth == RUNNING and birth.is_held(answer):
             answer = world.libvirt.resume(answer.uuid, deadline.at_most(ASKING).left())
             if _is_lock(answer):
                 _end(world, now, deadline)

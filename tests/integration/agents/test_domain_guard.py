@@ -88,7 +88,7 @@ def test_a_lock_of_another_host_leaves_no_guest_that_has_read_its_disk(host: Pri
     with subprocess.Popen(["/usr/bin/python3", "-c", code]) as other:
         try:
             wait(lambda: f":{inode(host)} 0 0" in Path("/proc/locks").read_text(), "the lock")
-            refused = host.agent("start", config, timeout=10, guard="lock")
+            refused = host.agent("start", config, timeout=20, guard="lock")
             assert refused.code == codes.GENERIC
             assert "its disks are locked" in refused.err
             assert "Lockspace resource" in refused.err
@@ -104,8 +104,8 @@ def inode(host: PrivateHost) -> int:
     return (host.shared / "disk.raw").stat().st_ino
 
 
-def test_what_a_failed_migration_left_is_ended_and_started_afresh(host: PrivateHost) -> None:
-    config = host.define()
+def made_to_receive(host: PrivateHost, config: Path) -> Path:
+    """The definition of the same guest, waiting for its memory."""
     arriving = host.shared / "arriving.xml"
     arguments = (
         "<qemu:commandline><qemu:arg value='-incoming'/><qemu:arg value='defer'/></qemu:commandline></domain>"
@@ -114,7 +114,30 @@ def test_what_a_failed_migration_left_is_ended_and_started_afresh(host: PrivateH
         "type='qemu'>", "type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>", 1
     )
     arriving.write_text(text.replace("</domain>", arguments))
-    host.run("virsh", "create", "--paused", str(arriving))
+    return arriving
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL], ids=["hung", "dead"])
+def test_what_a_failed_migration_left_is_not_started_because_libvirt_is_silent(
+    host: PrivateHost, number: signal.Signals
+) -> None:
+    config = host.define()
+    host.run("virsh", "create", "--paused", str(made_to_receive(host, config)))
+    left = host.emulators()
+    host.signal_libvirtd(number)
+    try:
+        outcomes = [host.agent("start", config, timeout=seconds) for seconds in (12, 40)]
+    finally:
+        if number == signal.SIGSTOP:
+            host.signal_libvirtd(signal.SIGCONT)
+    assert [outcome.code for outcome in outcomes] == [codes.GENERIC, codes.GENERIC]
+    assert all("virsh destroy web1" in outcome.err for outcome in outcomes)
+    assert host.emulators() == left
+
+
+def test_what_a_failed_migration_left_is_ended_and_started_afresh(host: PrivateHost) -> None:
+    config = host.define()
+    host.run("virsh", "create", "--paused", str(made_to_receive(host, config)))
     left = host.emulators()
     by_hand = host.agent("start", config, timeout=12)
     assert by_hand.code == codes.GENERIC  # somebody paused it

@@ -39,6 +39,62 @@ def test_what_runs_is_started_whatever_libvirtd_does(libvirtd: str) -> None:
     assert starting(Host(obedient(), libvirtd=libvirtd)).code == codes.SUCCESS
 
 
+@pytest.mark.parametrize("seconds", [5.0, 80.0])
+@pytest.mark.parametrize("reason", ["migration", "starting-up", "postcopy-failed", "user"])
+def test_what_libvirt_wrote_to_be_paused_is_not_started_because_it_says_no_more(
+    reason: str, seconds: float
+) -> None:
+    host = Host(obedient(), libvirtd="hung")
+    host.guests[0].status = "paused"
+    host.last_words = ("paused", reason)
+    outcome = starting(host, seconds)
+    assert outcome.code == codes.GENERIC
+    assert "migration left, paused" in outcome.reason
+    assert "virsh destroy web1 on n2 (so libvirt wrote before it gave no answer: hung)" in outcome.reason
+    assert (host.deeds, host.kept) == ([], {})
+
+
+@pytest.mark.parametrize("status", ["inmigrate", "prelaunch", "paused", "postmigrate"])
+def test_what_its_emulator_says_to_be_paused_is_not_started_without_libvirt(status: str) -> None:
+    host = Host(obedient(), libvirtd="dead")
+    host.guests[0].status = status
+    host.guests[0].incoming = status == "inmigrate"
+    host.last_words = ("running", "booted")
+    outcome = starting(host)
+    assert outcome.code == codes.GENERIC
+    assert "(so says its emulator" in outcome.reason
+    assert (host.deeds, host.kept) == ([], {})
+
+
+def test_a_guest_of_which_nobody_can_say_whether_it_runs_is_waited_for() -> None:
+    host = Host(obedient(), libvirtd="hung")
+    host.guests[0].status = "paused"
+    outcome = starting(host)
+    assert outcome.code == codes.GENERIC
+    assert "whether the guest of web1 on n2 (pid 100) runs is unknown" in outcome.reason
+    assert host.now > 1070
+    host = Host(obedient(), libvirtd="hung")
+    host.guests[0].idle = True
+    host.last_words = ("running", "booted")
+    assert starting(host).code == codes.SUCCESS
+
+
+def test_what_somebody_else_created_paused_meanwhile_is_not_let_run() -> None:
+    class Deeds(list[str]):
+        def append(self, deed: str) -> None:
+            super().append(deed)
+            if deed == "create":
+                host.guests.append(Guest(700))
+                host.known = Answer(libvirt.KNOWN, state="paused", reason="user", uuid=UUID, name="web1")
+
+    host = Host()
+    host.deeds = Deeds()
+    host.create_error = "Requested operation is not valid: domain 'web1' is already active"
+    outcome = starting(host)
+    assert outcome.code == codes.GENERIC
+    assert host.deeds == ["create"]
+
+
 @pytest.mark.parametrize(
     "known", [Answer(libvirt.ABSENT), Answer(libvirt.KNOWN, state="shutoff", uuid=UUID, name="web1")]
 )
@@ -274,3 +330,20 @@ def test_a_start_is_not_done_because_libvirt_says_so() -> None:
     outcome = starting(host)
     assert outcome.code == codes.GENERIC
     assert "was not seen running in time" in outcome.reason
+
+
+def test_an_attempt_for_which_the_time_would_not_do_is_not_begun() -> None:
+    """On a busy host; cut short, it would leave a guest that has read its disk, and not say that a lock was in the way."""
+
+    class Deeds(list[str]):
+        def append(self, deed: str) -> None:
+            super().append(deed)
+            host.now += 3.5
+
+    host = Host()
+    host.deeds = Deeds()
+    host.create_locked_until = 2000.0
+    outcome = starting(host, 10.0)
+    assert "its disks are locked" in outcome.reason
+    assert host.deeds == ["create"]
+    assert host.now < 1010
