@@ -15,7 +15,8 @@ The header is YAML in a comment of the template that begins with the word "templ
         default: ...         # a value without one has to be given; an empty one means "not given"
         many: true           # several, with commas between them; least and most say how many
         two_with: NAME       # two of them at most, unless the value NAME is `no`
-        example: ...         # what tests and wizards show
+        only_with: NAME      # means nothing unless the value NAME is given; `NAME=WORD`: unless it is that
+      example: ...         # what tests and wizards show
         scripts: no          # not offered by cluster scripts; `each`: a cluster script for each choice;
                              # `least`: as many items of a list as there have to be, where their number is written;
                              # a number: so many items of a list
@@ -40,7 +41,20 @@ from backstay.errors import BadInput
 
 _HEADER = re.compile(r"<!--\s*template\n(.*?)-->", re.DOTALL)
 _PLACE = re.compile(r"([a-z_]+(?:\.[a-z_]+)*)(?:\[([a-z_]+)\])?")
-_KEYS = ("about", "is", "at", "default", "of", "least", "most", "many", "two_with", "example", "scripts")
+_KEYS = (
+    "about",
+    "is",
+    "at",
+    "default",
+    "of",
+    "least",
+    "most",
+    "many",
+    "two_with",
+    "only_with",
+    "example",
+    "scripts",
+)
 _FAR = 999_999_999
 PAIR = 2
 
@@ -61,6 +75,7 @@ class Value:
     example: str = ""
     scripts: str = "yes"
     two_with: str = ""
+    only_with: str = ""
 
     @property
     def required(self) -> bool:
@@ -120,6 +135,11 @@ class Header:
             for names in self.one_of
             if sum(bool(given.get(name)) for name in names) != 1
         ]
+        problems += [
+            f"`{value.name}` of the template {self.template} means nothing without `{value.only_with}`"
+            for value in self.takes
+            if given.get(value.name, "") not in ("", value.default) and not self._counts(value, given)
+        ]
         found: dict[str, object] = {}
         for value in self.takes:
             text = given.get(value.name, value.default)
@@ -144,6 +164,11 @@ class Header:
                 "\n".join(problems), hint=f"backstay render --describe {self.template} says what it takes"
             )
         return found
+
+    def _counts(self, value: Value, given: Mapping[str, str]) -> bool:
+        name, _, wanted = value.only_with.partition("=")
+        others = {other.name: given.get(other.name) or other.default for other in self.takes}
+        return others.get(name) == wanted if wanted else bool(others.get(name, True))
 
     def _unknown(self, name: str, known: list[str]) -> str:
         meant = nearest(name, known)
@@ -213,6 +238,7 @@ def _value(name: str, said: Mapping[str, object], path: str) -> Value:
         example=_word(said.get("example", "")),
         scripts=_word(said.get("scripts", "yes")),
         two_with=str(said.get("two_with", "")),
+        only_with=str(said.get("only_with", "")),
     )
 
 

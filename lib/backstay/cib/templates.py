@@ -46,6 +46,17 @@ def directories(first: Sequence[Path] = ()) -> tuple[Path, ...]:
     return (*first, ADMINS, next(beside, SHIPPED))
 
 
+def _only_files(places: Sequence[Path]) -> None:
+    """BadInput for what is called a template and is no file: it would be passed over, and another one be used."""
+    for place in places:
+        found = sorted(
+            path for path in place.glob(f"*{SUFFIX}") if not (path.is_file() or path.name.startswith("."))
+        )
+        if found:
+            what = "leads nowhere" if not found[0].exists() else "is no file"
+            raise BadInput(f"the template {found[0]} {what}", hint="mend it, or take it away")
+
+
 def _given(value: object) -> object:
     """What a template writes; a value that was not given must not end up as the word None in a CIB."""
     if value is None:
@@ -62,6 +73,7 @@ class Templates:
         environment: type[ImmutableSandboxedEnvironment] = ImmutableSandboxedEnvironment,
     ) -> None:
         self.places = tuple(places)
+        _only_files(self.places)
         loader = jinja2.FileSystemLoader([str(place) for place in places])
         self._environment = environment(
             loader=loader,
@@ -81,7 +93,8 @@ class Templates:
         assert loader is not None
         with _said_as_input("", self.places):
             found = loader.list_templates()
-        return tuple(name.removesuffix(SUFFIX) for name in found if name.endswith(SUFFIX) and "/" not in name)
+        ours = (name for name in found if name.endswith(SUFFIX) and "/" not in name)
+        return tuple(name.removesuffix(SUFFIX) for name in ours if not name.startswith("."))  # an editor's
 
     def header(self, name: str) -> Header:
         """What the template `name` (without suffix) takes, with what it takes from one that it extends.

@@ -102,7 +102,8 @@ def listing(heads: Iterable[Header]) -> str:
 def _how(value: Value) -> str:
     if value.required:
         return "has to be given"
-    return f"{value.default} unless given" if value.default else "may be left out"
+    often = f"{value.default} unless given" if value.default else "may be left out"
+    return f"{often}; only with {value.only_with}" if value.only_with else often
 
 
 def _described(value: Value) -> str:

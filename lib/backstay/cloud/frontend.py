@@ -135,6 +135,10 @@ def frontend_of(fields: Fields | None, hosts: Sequence[Host], storage: Sequence[
     given["needs"] = tuple(by_name[name].resource for name in chosen)
     given["checks"] = tuple(by_name[name].watched_by for name in chosen if by_name[name].watched_by)
     given = ROLE_TIMES | given
+    for key in ("prefix", "nic"):
+        if key in given and "address" not in fields.mapping.items:
+            expected = f"`address` with it, or no `{key}`"
+            fields.report.add(fields.where(key), f"`{key}` of the frontend alone", expected)
     if kind == GENERIC and not given.get("units") and given.get("profile", "generic") == "generic":
         expected = "`units`, or `profile`: the profile generic has none of its own"
         fields.report.add(fields.at, "the frontend without `units`", expected)

@@ -24,15 +24,17 @@ class DefinitionFiles:
 
     def __init__(self, seconds: float = LISTING_SECONDS) -> None:
         self._seconds = seconds
-        self._there: dict[PurePosixPath, frozenset[str]] = {}
+        self._there: dict[PurePosixPath, dict[str, bool]] = {}
 
     def __call__(self, path: PurePosixPath) -> bytes | None:
-        """The content of the definition at `path`, at most 8 MiB."""
+        """The content of the definition at `path`, at most 8 MiB; nothing, which is no XML, where it is no file."""
         directory = path.parent
         if directory not in self._there:
             self._there[directory] = self._list(str(directory))
         if path.name not in self._there[directory]:
             return None
+        if not self._there[directory][path.name]:
+            return b""
         try:
             handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             with os.fdopen(handle, "rb") as file:
@@ -40,17 +42,22 @@ class DefinitionFiles:
         except OSError:
             return None
 
-    def _list(self, directory: str) -> frozenset[str]:
+    def _list(self, directory: str) -> dict[str, bool]:
         try:
             if mounted(directory)[0] in LOCAL:
-                return frozenset(_names(directory))
-            return frozenset(ask(lambda: tuple(_names(directory)), self._seconds))
+                return dict(_names(directory))
+            return dict(ask(lambda: tuple(_names(directory)), self._seconds))
         except (CannotAsk, OSError):
-            return frozenset()
+            return {}
 
 
-def _names(directory: str) -> list[str]:
+def _names(directory: str) -> list[tuple[str, bool]]:
+    """What is there, and whether it is a file; links that lead to none are not there."""
     try:
-        return [entry.name for entry in os.scandir(directory) if entry.is_file()]
+        return [
+            (entry.name, there)
+            for entry in os.scandir(directory)
+            if (there := entry.is_file()) or not entry.is_symlink()
+        ]
     except OSError:
         return []

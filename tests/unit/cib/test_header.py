@@ -20,6 +20,8 @@ takes:
   live: {about: Alive., is: boolean, at: thing.live, default: yes}
   hosts: {about: Where., is: host, many: true, most: 2, at: "hosts[name]", default: ""}
   disks: {about: Copies., is: host, many: true, most: 3, two_with: live, at: disks, default: ""}
+  cut: {about: How., is: word, only_with: how=slowly, at: thing.cut, default: none}
+  where: {about: Where., is: word, only_with: port, at: thing.where, default: ""}
   file: {about: A file., is: path, at: thing.file, default: ""}
   program: {about: A program., is: path, at: thing.program, default: ""}
 one_of: [[file, program]]
@@ -55,12 +57,21 @@ def test_what_goes_with_two_alone_goes_with_two(head, given):
 
 
 @pytest.mark.parametrize(
+    "given", [{"cut": "x", "how": "slowly"}, {"where": "x", "port": "7"}, {"where": ""}, {"cut": "none"}]
+)
+def test_what_counts_only_with_another_counts_with_it(head, given):
+    assert head.values({**GOOD, **given})["how"] == given.get("how", "quickly")
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
+        ({"cut": "x"}, "`cut` of the template thing means nothing without `how=slowly`"),
+        ({"where": "x"}, "`where` of the template thing means nothing without `port`"),
         ({"nmae": "x"}, "the template thing takes no value `nmae` (did you mean `name`?)"),
         (
             {"zzzzz": "x"},
-            "takes no value `zzzzz` (it takes name, port, how, live, hosts, disks, file, program)",
+            "takes no value `zzzzz` (it takes name, port, how, live, hosts, disks, cut, where, file, program)",
         ),
         ({"name": ""}, "the template thing needs `name` (Its name.)"),
         ({"name": "1 x"}, "found `1 x` for `name` of the template thing, expected a name of letters"),

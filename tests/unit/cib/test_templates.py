@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,15 @@ def test_a_template_that_is_not_text_is_bad_input(place):
 def test_a_missing_template_is_bad_input(tmp_path):
     with pytest.raises(BadInput, match=r"there is no template domain\.xml in "):
         Templates([tmp_path]).render("domain.xml")
+
+
+def test_what_is_called_a_template_and_is_no_file_is_not_passed_over(tmp_path):
+    """Another directory's would be used, and nobody would know."""
+    (tmp_path / ".#domain.xml").symlink_to("admin@host.4711")
+    assert Templates([tmp_path]).names() == ()
+    os.mkfifo(tmp_path / "domain.xml")
+    with pytest.raises(BadInput, match=r"the template .*/domain\.xml is no file"):
+        Templates([tmp_path])
+    (tmp_path / "a.xml").symlink_to(tmp_path / "gone")
+    with pytest.raises(BadInput, match=r"the template .*/a\.xml leads nowhere"):
+        Templates([tmp_path])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import PurePosixPath
 
 import pytest
@@ -125,3 +126,18 @@ def test_files_are_read_from_this_machine(tmp_path):
     assert read(PurePosixPath(tmp_path / "web1.xml")) == XML
     assert read(PurePosixPath(tmp_path / "web2.xml")) is None
     assert read(PurePosixPath("/nonexistent/web1.xml")) is None
+
+
+def test_what_is_there_and_no_file_is_no_definition(tmp_path):
+    """It is not passed over like one that lies on another machine, and nobody waits for a pipe."""
+    os.mkfifo(tmp_path / "web1.xml")
+    (tmp_path / "web2.xml").mkdir()
+    (tmp_path / "web3.xml").symlink_to(tmp_path / "gone")
+    read = DefinitionFiles()
+    found = [read(PurePosixPath(tmp_path / f"web{number}.xml")) for number in (1, 2, 3)]
+    assert found == [b"", b"", None]
+    with pytest.raises(InvalidDescription) as caught:
+        parse(CLOUD.format(more="").encode(), "c.yaml", lambda _: b"")
+    assert "a definition that libvirt cannot use (Document is empty), expected a domain's XML" in str(
+        caught.value
+    )
