@@ -157,7 +157,7 @@ def rollback(checkpoint: str | None, yes: bool, allow_stop: bool, seconds: float
         hint = "backstay apply takes one on the host where it runs; look on the others"
         raise BadInput("there is no checkpoint on this host", hint=hint)
     name = checkpoint or names[-1]
-    kept = document.parse(checkpoints.read(name), f"checkpoint {name}")
+    kept = document.parse_cib(checkpoints.read(name), f"checkpoint {name}")
     pacemaker = Pacemaker()
-    made = plan.replacing(document.parse(*plan.start_from(None, pacemaker)), kept, pacemaker)
+    made = plan.replacing(document.parse_cib(*plan.start_from(None, pacemaker)), kept, pacemaker)
     return decide(made, pacemaker, output, seconds, stop=allow_stop, remove=None, yes=yes)

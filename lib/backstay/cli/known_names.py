@@ -59,8 +59,8 @@ def names(words: Iterable[str]) -> Names:
 
 
 def _short(path: Path) -> bool:
-    """Whether it is a file, which keeps nobody waiting, and none that takes long to read."""
-    return path.is_file() and path.stat().st_size <= LARGEST
+    """Whether it is a file, which keeps nobody waiting, and none that takes long to read; not an editor's."""
+    return path.is_file() and path.stat().st_size <= LARGEST and not path.name.startswith(".")
 
 
 def of_description(files: Iterable[bytes]) -> Names:

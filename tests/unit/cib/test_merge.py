@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 
 from backstay.cib.difference import ADDED, CHANGED, REMOVED, Detail, differences
-from backstay.cib.merge import check_cluster, merge
+from backstay.cib.merge import LIVE, check_cluster, merge
 from backstay.cib.render import render
 from backstay.cib.templates import Templates
 from backstay.cloud.parse import read
@@ -229,8 +229,12 @@ def test_an_id_that_somebody_else_uses_is_refused(fresh, rendered):
 
 def test_a_schema_that_is_too_old_is_refused(fresh, rendered):
     fresh.set("validate-with", "pacemaker-3.2")
-    with pytest.raises(Refused, match=r"uses the schema pacemaker-3\.2, and pacemaker-3\.7 is needed"):
-        merge(fresh, rendered)
+    for source, hint in ((LIVE, ""), ("<stdin>", ""), ("/tmp/a b", "CIB_file='/tmp/a b' ")):
+        with pytest.raises(
+            Refused, match=rf"^{source} uses the schema pacemaker-3\.2, and pacemaker-3\.7 is"
+        ) as caught:
+            merge(fresh, rendered, source)
+        assert caught.value.hint.startswith(f"{hint}cibadmin --upgrade")
 
 
 def test_another_cluster_is_refused(fresh):

@@ -91,6 +91,7 @@ def test_what_would_keep_the_shell_waiting_or_end_it_has_no_names(tab, cluster, 
     (tmp_path / "cloud.d").mkdir()
     os.mkfifo(tmp_path / "cloud.d" / "a.yaml")
     (tmp_path / "b.xml").symlink_to("/dev/zero")
+    (tmp_path / "cloud.d" / ".b.yaml").write_text("hosts: {gone: {}}")
     (tmp_path / "c.yaml").write_bytes(b"[" * 200_000)
     with (tmp_path / "d.xml").open("wb") as file:
         file.truncate(known_names.LARGEST + 1)

@@ -56,7 +56,9 @@ def test_a_host_that_leaves_takes_its_own_connection_along(load):
 @pytest.mark.parametrize(("leaving", "gone"), [(True, GUEST), (False, GUEST), (False, CONNECTION)])
 def test_what_else_is_no_longer_described_is_not_stopped_by_the_way(load, leaving, gone):
     """`backstay host` has no --remove to insist with."""
-    with pytest.raises(Refused, match=f"no longer has {gone.name}") as raised:
+    with pytest.raises(Refused, match=f"no longer has {gone.name}, {gone.name}, which run$"):
+        load(leaving, gone, gone)
+    with pytest.raises(Refused, match=f"no longer has {gone.name}, which runs$") as raised:
         load(leaving, gone)
     assert raised.value.hint.endswith("backstay apply cloud.yaml --remove")
 

@@ -152,6 +152,22 @@ def test_a_cib_in_a_file_is_called_by_its_name(backstay, repository, tmp_path, t
     assert "live" not in err
 
 
+BAD = TAKEN.replace('id="web1"', 'id="x1" wrong="x"')
+
+
+@pytest.mark.parametrize("file", ["examples/three-hosts.yaml", "tests/golden/three-hosts.xml"])
+def test_what_is_wrong_with_a_cib_in_a_file_is_said_of_it(backstay, repository, tmp_path, file):
+    """Beside a description, and beside another CIB."""
+    path = tmp_path / "tuesday.xml"
+    for text, code, said in (
+        (BAD, 1, f"{path} is not valid"),
+        ("<cib/>", 2, f"{path} has no <configuration>"),
+    ):
+        path.write_text(text.format(epoch=1, updates=1, pairs=CONFIG))
+        answer, _, err = backstay("plan", repository / file, "--cib", path)
+        assert (answer, said in err) == (code, True), err
+
+
 def test_a_whole_cib_is_asked_for(backstay, repository, tmp_path):
     (tmp_path / "x.xml").write_text("<cib/>")
     code, _, err = backstay("plan", tmp_path / "x.xml", "--cib", repository / "tests/golden/three-hosts.xml")

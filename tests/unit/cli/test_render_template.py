@@ -33,6 +33,15 @@ def test_what_is_no_cib_is_refused(backstay, tmp_path):
     assert "cib.xml has the root <configuration>, expected a whole CIB" in err
 
 
+def test_a_cib_with_an_old_schema_is_called_by_its_name(backstay, tmp_path):
+    path = tmp_path / "cib.xml"
+    path.write_text('<cib validate-with="pacemaker-3.2"><configuration/></cib>')
+    code, _, err = backstay("render", *WEB, "--into", path)
+    assert code == 4
+    assert f"{path} uses the schema pacemaker-3.2, and" in err
+    assert f"hint: CIB_file={path} cibadmin --upgrade" in err
+
+
 def test_a_snippet_in_the_words_of_the_crm_shell(backstay):
     code, out, _ = backstay("render", "--template", "properties", "--set", "two_hosts=yes", "--for", "crmsh")
     assert code == 0

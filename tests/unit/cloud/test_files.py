@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from backstay.cloud.again import readings
 from backstay.cloud.parse import parse_files, read
-from backstay.cloud.problems import InvalidDescription
+from backstay.cloud.problems import InvalidDescription, Report
+from backstay.cloud.tree import read_tree
 from backstay.errors import BadInput
 
 CLUSTER = b"cluster: {name: demo}\n"
@@ -63,6 +65,29 @@ def test_what_is_wrong_with_each_of_those_that_have_one_name_is_said():
         "e.yaml:2:53: found the key `vcpus` again, expected each key once (first in line 2)",
         "e.yaml:2:60: found `x` for `vcpus`, expected a whole number from 1 to 4096",
     ]
+
+
+def test_a_second_name_and_its_keys_are_judged_as_the_first():
+    twice = (
+        b"hosts:\n"
+        + b"  n 1: {address: 10.0.0.1, bmcs: {}, bmc: {address: 10.0.1.1, username: f, password_file: /p}}\n"
+        * 2
+    )
+    said = problems(CLUSTER + twice, WEB)
+    assert [line[:9] for line in said if "the host `n 1`, expected a name" in line] == [
+        "a.yaml:3:",
+        "a.yaml:4:",
+    ]
+    assert [line[:9] for line in said if "the key `bmcs`" in line] == ["a.yaml:3:", "a.yaml:4:"]
+
+
+def test_what_stood_first_is_in_its_place_afterwards():
+    root = read_tree(b"a: 1\na: {b: 2, b: 3}\na: 4\n", Report(""))
+    seen = []
+    for _ in readings(root):
+        seen.append(root.items["a"][1])
+    assert [type(each).__name__ for each in seen] == ["Mapping", "Mapping", "Scalar"]
+    assert (seen[0].items["b"][1].value, root.items["a"][1].value) == ("2", "1")
 
 
 def test_what_repeats_without_end_is_not_read_without_end():

@@ -68,6 +68,15 @@ def test_a_terminal_is_waited_for_and_said(monkeypatch):
     assert said == ["reading <stdin> from the terminal; Ctrl-D ends it"]
 
 
+def test_a_terminal_is_a_file_that_an_admin_may_name():
+    ours, theirs = pty.openpty()
+    try:
+        os.close(given.opened(os.ttyname(theirs)))
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
 @pytest.mark.parametrize("device", ["/dev/null", "/dev/zero", "/dev/full"])
 def test_a_device_is_no_file(device):
     assert refused(device) == f"{device} is a device, and a file is needed"
