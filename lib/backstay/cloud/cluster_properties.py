@@ -80,7 +80,7 @@ INSTEAD = {
 }
 """What is expected in place of a property that Backstay, Pacemaker or a moment decides."""
 
-PROPERTIES = Named("property", line(), "|".join(KNOWN), len(KNOWN))
+PROPERTIES = Named("setting", line(), "|".join(KNOWN), len(KNOWN))
 DOC = f"Pacemaker's own properties that Backstay leaves alone, by their own names: {', '.join(KNOWN)}."
 
 
