@@ -2,10 +2,10 @@
 # Every target installs what it needs itself and may be run again; `make help` lists them.
 
 PYTEST := .venv/bin/pytest --durations=15
-# The integration tests mostly wait, each file for its own processes, so more of them than there are cores go on at once;
+# The integration tests mostly wait, each file for its own processes, so one more than there are cores goes on at once;
 # the lab is one for all. tests/conftest.py has the order; by itself xdist would keep the files with the fewest tests,
 # which are the slowest, for the end.
-AT_ONCE := -n 5 --dist loadfile --no-loadscope-reorder
+AT_ONCE := -n 3 --dist loadfile --no-loadscope-reorder
 # Tests that `make test` has no time for; they run in `make test-full`, or by hand (tests/records.md).
 QUICK := -m "not long"
 # For `make demo ARGS=--keep` and `make test ARGS="-k domain"`.
