@@ -88,16 +88,21 @@ def known(parameters: FrontendParameters, files: Files) -> Profile:
     except BadInput:
         if not recalled:
             raise
-        profile = _remembered(parameters, files)
+        profile = _as_started(parameters, files)
     lost = [unit for unit in started if unit not in profile.units]
     profile.units = (*profile.units, *lost)
     return profile
 
 
-def _remembered(parameters: FrontendParameters, files: Files) -> Profile:
-    """Give the profile as it was when it was started."""
+def _as_started(parameters: FrontendParameters, files: Files) -> Profile:
+    """Give the profile without what its parameters or its file say now, which makes no sense.
+
+    One that is built in is more than its units: Ganeti's master has none, and would count as gone while it runs.
+    """
     from backstay.agents.frontend_declared import parse
 
+    if parameters.profile in BUILT_IN:
+        return _built_in(parameters.profile, files)
     text = files.recall(TEXT)
     return parse(parameters.profile, text) if text else Profile(parameters.profile)
 

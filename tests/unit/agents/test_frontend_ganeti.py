@@ -17,6 +17,7 @@ from backstay.errors import CannotAsk
 from backstay.host.clock import Deadline
 from backstay.host.process import Completed
 from backstay.host.recoveries import Event, Node, Seen
+from backstay.ocf import codes
 from tests.unit.agents.frontend_fake import FakeHost, act
 
 VIP = "10.0.0.9"
@@ -327,6 +328,24 @@ def test_a_role_without_units_counts_as_started(world: Any) -> None:
     profiles.remember(FrontendParameters(profile="ganeti"), master, host)  # type: ignore[arg-type]
     assert host.recall(profiles.UNITS) == profiles.NONE
     assert profiles.known(FrontendParameters(profile="ganeti"), host).units == ()  # type: ignore[arg-type]
+
+
+def test_a_parameter_that_makes_no_sense_makes_no_master_vanish(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = FakeHost()
+    monkeypatch.setattr(frontend, "Host", lambda name: host)
+    monkeypatch.setattr(host, "ganeti", world.ganeti, raising=False)
+    monkeypatch.setattr(host, "run", world.run)
+    monkeypatch.setattr(host, "nodename", world.nodename)
+    profiles.remember(FrontendParameters(profile="ganeti"), made(), host)  # type: ignore[arg-type]
+    world.node.running |= ALL
+    world.node.held = True
+    wrong = {"profile": "ganeti", "probes": "http:/127.0.0.1"}
+    assert act(host, "monitor", probe=True, **wrong).code == codes.SUCCESS
+    assert act(host, "monitor", **wrong).code == codes.SUCCESS
+    assert act(host, "stop", **wrong).code == codes.SUCCESS
+    assert made().present(world, until())[0] == NOWHERE
 
 
 def test_a_start_waits_for_all_of_it(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
