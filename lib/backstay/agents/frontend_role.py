@@ -150,11 +150,11 @@ def write_lease(context: Call, host: Host, change: leases.Change) -> str:
 
 def bring_down(context: Call, host: Host, profile: Profile) -> Outcome:
     """Stop the units in the opposite order, kill what does not end, and prove that nothing is left."""
-    if profile.recovers_hosts:
-        try:
-            recovery_watch.end(host, context.deadline)
-        except CannotAsk as error:
-            return failed(f"what recovers hosts is not proven to have ended: {error}")
+    try:
+        # Also for a profile that recovers nothing by now: the service goes on with the one that it was started with.
+        recovery_watch.end(host, context.deadline)
+    except CannotAsk as error:
+        return failed(f"what recovers hosts is not proven to have ended: {error}")
     for unit in reversed(profile.units):
         host.stop(unit, min(SYSTEMD_TIME, max(context.deadline.left(), 1.0)))
         _wait(host, unit, context.deadline.at_most(max(context.deadline.left() - KILL_TIME, 0.0)))

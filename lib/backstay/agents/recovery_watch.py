@@ -68,14 +68,20 @@ def tell(context: Context[FrontendParameters], host: Host, memory: Memory, said:
 def end(host: Host, until: Deadline) -> None:
     """End the service that recovers, as the role leaves; whoever takes the role goes on. Raises CannotAsk."""
     unit = host.recovery_unit
+    if _has_ended(host, unit):
+        return
     host.stop(unit, TOOL_TIME)
     for within in (until.at_most(ENDING), until.at_most(ENDING / 2)):
         while True:
-            seen = host.units([unit], TOOL_TIME)[unit]
-            if seen.down and not host.leftovers(seen):
+            if _has_ended(host, unit):
                 return
             if within.expired:
                 break
             host.pause(0.2)
         host.kill(unit, TOOL_TIME)
     raise CannotAsk(f"{unit} does not end")
+
+
+def _has_ended(host: Host, unit: str) -> bool:
+    seen = host.units([unit], TOOL_TIME)[unit]
+    return seen.down and not host.leftovers(seen)

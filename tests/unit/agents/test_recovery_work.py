@@ -127,6 +127,18 @@ def test_the_role_does_not_leave_before_what_recovers_has_ended(host: FakeHost) 
     assert host.states["manager.service"] == "active"
 
 
+@pytest.mark.parametrize("text", ['units = ["manager"]', "not toml", None])
+def test_what_recovers_ends_with_the_role_whatever_became_of_its_profile(
+    host: FakeHost, text: str | None
+) -> None:
+    act(host, "start")
+    unit = host.recovery_unit
+    host.states[unit] = "active"
+    host.text = text
+    assert act(host, "stop").code == codes.SUCCESS
+    assert host.states[unit] == "inactive"
+
+
 def test_the_service_begins_in_writing_and_ends_in_writing(host: FakeHost) -> None:
     seen(host, node("n1", online=False), node("n2"), events=fenced())
     assert works(host)
