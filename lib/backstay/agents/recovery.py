@@ -12,6 +12,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeGuard
 
 SAME = 30
 """Seconds between two hosts' notes of one fencing: each fencer of Pacemaker 2.1.5 notes when itself heard of it.
@@ -126,7 +127,7 @@ def decide(host: Host) -> Decision:
     if known is None and host.online:
         # What happened before anybody kept records is over: it is noted, so that the next fencing is seen to be new.
         return Decision(host.name, NOTE, fenced or Fencing(0))
-    if fenced is not None and (known is None or _later(fenced, known.fencing)):
+    if known is not None and _later(fenced, known.fencing):
         return _due(host, fenced)
     if host.online:
         return _returned(host, known)
@@ -135,13 +136,16 @@ def decide(host: Host) -> Decision:
     if known is not None and known.state == DONE:
         return Decision(host.name, SETTLED)
     said = f"{host.name} left the cluster in order (no fencing of it is known) and may still run guests"
+    if known is None and fenced is not None:
+        # The fencer remembers it for months (a drill's too): it may have come back, been used, and left in order since.
+        said = f"{host.name} was fenced before records were kept, and may have come back since and still run guests"
     said += ": nothing is recovered"
     return Decision(
         host.name, HOLD, said=f"{said}; if it is off: backstay recover {host.name} --confirm-dead"
     )
 
 
-def _later(fenced: Fencing | None, than: Fencing) -> bool:
+def _later(fenced: Fencing | None, than: Fencing) -> TypeGuard[Fencing]:
     return fenced is not None and fenced.when > than.when + SAME
 
 

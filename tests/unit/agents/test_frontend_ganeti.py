@@ -146,6 +146,8 @@ def lost(world: Any, *names: str, fenced: bool = True) -> None:
     world.hosts = [
         Node(host.name, host.name not in names, host.name in names and not fenced) for host in world.hosts
     ]
+    for host in world.hosts:
+        host.record = "0 fenced seen"
     world.events = tuple(Event(name, "success", 1000) for name in names) if fenced else ()
 
 
@@ -240,6 +242,7 @@ def test_a_host_that_left_in_order_or_is_unclean_is_not_proven_dead(world: Any) 
     [
         ("1000 fenced back", False),  # that fencing is over: it was given back, and left in order
         ("1000 fenced seen", False),
+        ("", False),  # fenced before anybody kept records, so it may have come back since
         ("900 fenced back", True),
         ("1000 fenced begun", True),
         ("1000 fenced done", True),

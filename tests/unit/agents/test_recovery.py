@@ -36,10 +36,10 @@ def host(online: bool, known: str = "", fenced: Fencing | None = None, **more: o
 
 
 TABLE = [
-    # nobody kept records before: what runs is noted, what is dead is recovered, what is not proven is not
+    # nobody kept records before: what runs is noted, and of what is gone nobody knows whether it came back since
     (host(True), NOTE, Fencing(0)),
     (host(True, fenced=OLD), NOTE, OLD),
-    (host(False, fenced=OLD), RECOVER, OLD),
+    (host(False, fenced=OLD), HOLD, None),
     (host(False), HOLD, None),
     (host(False, unclean=True), HOLD, None),
     (host(False, fencing=True), HOLD, None),
@@ -73,7 +73,7 @@ TABLE = [
     (host(True, "1000 fenced seen", OLD), SETTLED, None),
     # garbage is no record
     (host(True, "yesterday"), NOTE, Fencing(0)),
-    (host(False, "1000 fenced perhaps", OLD), RECOVER, OLD),
+    (host(False, "1000 fenced perhaps", OLD), HOLD, None),
 ]
 
 
@@ -91,6 +91,7 @@ def test_the_table(seen: Host, verb: str, fencing: Fencing | None) -> None:
         (host(False, unclean=True, refusal="BMC refused"), "its fencing failed (BMC refused)"),
         (host(False, fencing=True, refusal="BMC refused"), "it is being fenced: nothing is recovered"),
         (host(False), "left the cluster in order (no fencing of it is known) and may still run guests"),
+        (host(False, fenced=OLD), "fenced before records were kept, and may have come back since"),
         (host(False, "1 human begun"), "a human confirmed that it is off"),
         (host(True, "1 fenced done", well="a stray"), "is back, but not given to the manager: a stray"),
     ],

@@ -27,6 +27,7 @@ commands = [["/bin/recover", "{host}", "{fenced}"]]
 commands = [["/bin/give-back", "{host}"]]
 """
 WELL = {"backstay-libvirtd": "healthy"}
+NOTED = "0 fenced seen"  # the record of a host that was on line before
 
 
 @pytest.fixture
@@ -52,6 +53,7 @@ def fenced(when: int = 1000, status: str = "success", **more: Any) -> tuple[Even
 
 
 def works(host: FakeHost) -> bool:
+    host.records_ = {"n1": NOTED, **host.records_}
     host.did.clear()
     host.memory["-units"] = "manager.service"
     return work(host, parse("mine", PROFILE), Said())  # type: ignore[arg-type]
@@ -229,7 +231,9 @@ def test_a_manager_without_libvirt_takes_a_host_back_whatever_libvirt_is_there(h
     ],
 )
 def test_which_fencing_counts(events: tuple[Event, ...], verb: str) -> None:
-    (found,) = hosts(Seen((node("n1", online=False),), events), ())
+    gone = node("n1", online=False)
+    gone.record = NOTED
+    (found,) = hosts(Seen((gone,), events), ())
     assert decide(found).verb == verb
 
 

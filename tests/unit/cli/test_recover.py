@@ -195,7 +195,10 @@ def test_a_plan_says_it_and_changes_nothing(cluster: Cluster, capsys: Any) -> No
     [
         (Host("n3", online=True), "n3 is on line in the cluster: it is not dead"),
         (Host("n3", online=False, fencing=True), "n3 is being fenced"),
-        (Host("n3", online=False, fenced=Fencing(9)), "n3 is recovered: its fencing is confirmed"),
+        (
+            Host("n3", online=False, fenced=Fencing(99), record=record("0 fenced seen")),
+            "n3 is recovered: its fencing is confirmed",
+        ),
     ],
 )
 def test_what_is_refused(cluster: Cluster, host: Host, why: str) -> None:
