@@ -21,6 +21,7 @@ from backstay.ocf.parameters import Parameters, path, seconds, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from backstay.agents.frontend_profile import Profile
     from backstay.ocf.context import Context
 
 
@@ -156,8 +157,20 @@ def monitor(context: Context[FrontendParameters]) -> Outcome:
         return failed(str(error), codes.NOT_INSTALLED)
     except BadInput as error:
         return failed(str(error), codes.ARGUMENTS) if context.is_probe else degraded(str(error))
-    look = watching.probe if context.is_probe else watching.watch
-    return look(context, host, profile)
+    if context.is_probe:
+        return watching.probe(context, host, profile)
+    outcome = watching.watch(context, host, profile)
+    if outcome.code in (codes.SUCCESS, codes.DEGRADED) and not host.recall(profiles.UNITS):
+        _adopt(context, host, profile)
+    return outcome
+
+
+def _adopt(context: Context[FrontendParameters], host: Host, profile: Profile) -> None:
+    """Remember a role that runs and was not started by this agent: without, what recovers hosts takes it for gone."""
+    try:
+        profiles.remember(context.parameters, profile, host)
+    except OSError as error:
+        context.warn(f"it cannot be remembered what runs here, so no host is recovered: {error}")
 
 
 def validate(context: Context[FrontendParameters]) -> Outcome:

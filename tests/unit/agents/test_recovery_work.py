@@ -80,6 +80,19 @@ def test_the_monitor_starts_the_work_and_says_it(host: FakeHost) -> None:
     assert host.did == ["recovery: "]
 
 
+def test_a_role_that_ran_before_it_was_a_resource_recovers_as_well(host: FakeHost) -> None:
+    """Pacemaker starts nothing that its probe found running."""
+    host.states["manager.service"] = "active"
+    assert act(host, "monitor", probe=True).code == codes.SUCCESS
+    assert not host.memory.get("-units")
+    seen(host, node("n1"), node("n2"))
+    assert act(host, "monitor").code == codes.SUCCESS
+    assert work(host, parse("mine", PROFILE), Said())  # type: ignore[arg-type]
+    assert host.records_ == {"n1": "0 fenced seen", "n2": "0 fenced seen"}
+    assert act(host, "stop").code == codes.SUCCESS
+    assert not host.memory["-units"]
+
+
 def test_a_host_that_is_not_proven_dead_is_said_and_nothing_is_started(host: FakeHost) -> None:
     seen(
         host, node("n1", online=False, unclean=True), node("n2"), events=fenced(5, "failed", reason="refused")
