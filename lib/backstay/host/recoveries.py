@@ -70,8 +70,11 @@ def look(timeout: float) -> Seen:
 
 
 def read(crm_mon: str, nodes: str) -> Seen:
-    """Give what crm_mon's XML and the nodes of the CIB say."""
+    """Give what crm_mon's XML and the nodes of the CIB say; CannotAsk when crm_mon says nothing of hosts."""
     top, records = _parsed(crm_mon, "crm_mon"), _records(_parsed(nodes, "cibadmin"))
+    trouble = top.findtext("status/errors/error")
+    if trouble:  # its exit code may be 0 all the same, seen where the CIB could not be read
+        raise CannotAsk(f"crm_mon does not tell how the hosts are: {trouble}")
     found = {
         node.get("name", ""): Node(
             node.get("name", ""), node.get("online") == "true", node.get("unclean") == "true"
@@ -79,6 +82,8 @@ def read(crm_mon: str, nodes: str) -> Seen:
         for node in top.iterfind("nodes/node")
         if node.get("type") in ("member", "remote")
     }
+    if not found:
+        raise CannotAsk("crm_mon names no host of the cluster")
     for node in top.iterfind("node_attributes/node"):
         if node.get("name", "") in found:
             pairs = node.iterfind("attribute")

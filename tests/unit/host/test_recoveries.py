@@ -62,3 +62,13 @@ def test_no_xml_is_no_answer() -> None:
         read("no", NODES)
     with pytest.raises(CannotAsk, match="cibadmin does not speak XML"):
         read(CRM_MON, "no")
+
+
+def test_a_crm_mon_that_knows_no_hosts_is_no_cluster_without_hosts() -> None:
+    """Recorded from Pacemaker 2.1.5: its exit code is 0 also where it could not read the CIB."""
+    said = "Could not connect to the CIB: Update does not conform to the configured schema"
+    errors = f'<status code="0" message="OK"><errors><error>{said}</error></errors></status>'
+    with pytest.raises(CannotAsk, match="does not tell how the hosts are: Could not connect to the CIB"):
+        read(f"<pacemaker-result>{errors}</pacemaker-result>", NODES)
+    with pytest.raises(CannotAsk, match="names no host"):
+        read("<pacemaker-result/>", NODES)
