@@ -33,6 +33,11 @@ RESERVE = 8.0  # seconds of a monitor that are kept for what follows the questio
 
 def probe(context: Call, host: Host, profile: Profile) -> Outcome:
     """Say whether the role is here: not running only on proof, and never "failed"."""
+    memory = Memory.read(host.recall(), host.now())
+    if memory.attribute or memory.recovery:
+        # Pacemaker may just have started, and then other hosts know nothing.
+        memory.attribute = memory.recovery = ""
+        keep(context, host, memory)
     try:
         where, said = profile.present(host, context.deadline)
     except CannotAsk as error:

@@ -304,3 +304,15 @@ def test_units_that_cannot_be_seen_are_degraded_while_it_answers_and_else_not_fo
         act(host, "monitor")
     assert host.did[-1] == "publish degraded"
     assert act(host, "monitor", probe=True).code == codes.DEGRADED
+
+
+def test_after_a_probe_everything_is_told_again(host: FakeHost) -> None:
+    """Pacemaker was restarted beside the running role, and its transient attributes are gone."""
+    act(host, "start")
+    act(host, "monitor")
+    host.did.clear()
+    act(host, "monitor")
+    assert "publish up" not in host.did
+    assert act(host, "monitor", probe=True).code == codes.SUCCESS
+    act(host, "monitor")
+    assert "publish up" in host.did
