@@ -129,16 +129,21 @@ def report(context: Context[LibvirtdParameters], host: Host, memory: Memory) -> 
         return ""
     own = {short(guest.uuid): guest.key for guest in guests if guest.runs}
     twice: dict[str, tuple[str, ...]] = {}
+    note = None
     try:
         others = host.notes(context.node, min(TOOL_TIME, context.deadline.left() / 2))
         note, twice = compare(own, {name: read(text) for name, text in others.items()})
-        if note.text() != memory.guests:
-            host.publish_note(note.text(), min(TOOL_TIME, context.deadline.left() / 2))
-            memory.guests = note.text()
     except CannotAsk as error:
         context.warn(f"whether guests of this host run elsewhere as well is not known: {error}")
     found = "; ".join(findings(guests, twice))
     _tell(context, host, memory, found)
+    # Last: the note also says that somebody has looked, and a host whose strays nobody was told of is not given back.
+    if note is not None and memory.strays == found and note.text() != memory.guests:
+        try:
+            host.publish_note(note.text(), min(TOOL_TIME, context.deadline.left() / 2))
+            memory.guests = note.text()
+        except CannotAsk as error:
+            context.warn(f"other hosts are not told which guests run here: {error}")
     return found
 
 

@@ -174,14 +174,15 @@ def test_a_stray_is_degraded_and_told_once() -> None:
     outcome, said = look(host)
     assert outcome.code == 190
     assert said == [f"ALERT: {outcome.reason}"]
-    assert host.did[-1] == f"strays {outcome.reason}"
+    # The note comes last: to the frontend it means that somebody has looked, and told what was found.
+    assert host.did[-2:] == [f"strays {outcome.reason}", f"note {KEY}"]
     host.did.clear()
     assert look(host) == (outcome, [])
     assert host.did == []
     assert watch(context(host, LibvirtdParameters()), host).code == 0  # type: ignore[arg-type]
     host.seen_guests = ()
     assert look(host)[0].code == 0
-    assert host.did == ["note -", "strays "]
+    assert host.did == ["strays ", "note -"]
 
 
 def test_what_is_wrong_with_libvirtd_comes_first() -> None:
