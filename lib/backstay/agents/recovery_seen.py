@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from backstay.agents.libvirtd_strays import read
 from backstay.agents.recovery import DONE, Fencing, Host, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from backstay.host.recoveries import Event, Node, Seen
 
@@ -22,6 +23,11 @@ def hosts(seen: Seen, looked: Sequence[str]) -> list[Host]:
         _host(node, [event for event in seen.events if event.target == node.name], looked)
         for node in seen.nodes
     ]
+
+
+def looked(notes: Mapping[str, str]) -> tuple[str, ...]:
+    """Give the hosts that have looked for strays and wait for no answer whether a guest runs elsewhere as well."""
+    return tuple(host for host, text in notes.items() if not read(text).asks)
 
 
 def returned(seen: Seen) -> bool:
@@ -51,5 +57,5 @@ def _not_well(node: Node, looked: Sequence[str]) -> str:
     if libvirtd.partition(":")[0] != HEALTHY:
         return f"its libvirtd is {libvirtd}" if libvirtd else "no agent says that its libvirtd is healthy"
     if node.name not in looked:
-        return "nobody has looked for stray guests there yet"
+        return "nobody has looked for stray guests there yet, or whether one runs elsewhere is not answered"
     return node.attributes.get(STRAYS, "")

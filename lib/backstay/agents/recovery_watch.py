@@ -8,7 +8,7 @@ waiting for it, and says what is recovered, and what is not and why, in the jour
 from __future__ import annotations
 
 from backstay.agents.recovery import GIVE_BACK, NOTE, RECOVER, Decision, decide, sentences
-from backstay.agents.recovery_seen import hosts, returned
+from backstay.agents.recovery_seen import hosts, looked, returned
 from backstay.errors import CannotAsk
 
 TYPE_CHECKING = False
@@ -29,8 +29,8 @@ ENDING = 10.0  # seconds that the service gets to end when the role leaves
 def decisions(host: Host, profile: Profile) -> list[Decision]:
     """Look, and decide for each host; raises CannotAsk."""
     seen = host.look(TOOL_TIME)
-    looked = host.looked_for_strays(TOOL_TIME) if profile.on_libvirt and returned(seen) else ()
-    found = hosts(seen, looked)
+    notes = host.guest_notes(TOOL_TIME) if profile.on_libvirt and returned(seen) else {}
+    found = hosts(seen, looked(notes))
     for each in found:
         # What libvirt says of a host means nothing to a manager that has its own way to run guests.
         each.well = each.well if profile.on_libvirt else ""

@@ -17,7 +17,7 @@ from backstay.agents import frontend_profiles as profiles
 from backstay.agents import recovery
 from backstay.agents.frontend import FrontendParameters
 from backstay.agents.recovery import BEGUN, HOLD, RECOVER, Decision, Fencing, Host, Record, decide
-from backstay.agents.recovery_seen import hosts
+from backstay.agents.recovery_seen import hosts, looked
 from backstay.cli import options
 from backstay.cli.fence_drill_world import here
 from backstay.errors import BackstayError, BadInput, CannotAsk, Findings, Refused
@@ -90,8 +90,7 @@ def _is_open(one: Host) -> bool:
 
 def _look() -> list[Host]:
     here()
-    looked = tuple(Attributes().values(NOTE, ANSWER))
-    return hosts(recoveries.look(ANSWER), looked)
+    return hosts(recoveries.look(ANSWER), looked(Attributes().values(NOTE, ANSWER)))
 
 
 def _facts(one: Host) -> dict[str, object]:

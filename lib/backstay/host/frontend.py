@@ -200,12 +200,12 @@ class Host:
 
         return look(timeout)
 
-    def looked_for_strays(self, timeout: float) -> tuple[str, ...]:
-        """Give the hosts whose libvirtd agent has looked at all guests since they came up."""
+    def guest_notes(self, timeout: float) -> dict[str, str]:
+        """Give what each host's libvirtd agent noted of its guests (agents.libvirtd_strays) since it came up."""
         from backstay.host.attributes import Attributes
         from backstay.host.libvirtd import NOTE
 
-        return tuple(Attributes().values(NOTE, timeout))
+        return Attributes().values(NOTE, timeout)
 
     def keep(self, host: str, text: str, timeout: float) -> None:
         """Write the record about a host."""

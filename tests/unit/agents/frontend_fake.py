@@ -68,7 +68,7 @@ class FakeHost:
         self.asked: list[str] = []
         self.slow: set[str] = set()
         self.seen = Seen((), ())
-        self.strays_looked: tuple[str, ...] = ()
+        self.notes: dict[str, str] = {}
         self.records_: dict[str, str] = {}
         self.blind = False
 
@@ -183,8 +183,8 @@ class FakeHost:
             node.record = self.records_.get(node.name, "")
         return self.seen
 
-    def looked_for_strays(self, timeout: float) -> tuple[str, ...]:
-        return self.strays_looked
+    def guest_notes(self, timeout: float) -> dict[str, str]:
+        return self.notes
 
     def keep(self, name: str, text: str, timeout: float) -> None:
         self.records_[name] = text

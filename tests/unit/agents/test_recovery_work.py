@@ -11,7 +11,7 @@ from backstay.agents import frontend
 from backstay.agents import frontend_ganeti as ganeti
 from backstay.agents.frontend_declared import parse
 from backstay.agents.recovery import GIVE_BACK, HOLD, RECOVER, decide
-from backstay.agents.recovery_seen import hosts
+from backstay.agents.recovery_seen import hosts, looked
 from backstay.agents.recovery_watch import decisions
 from backstay.agents.recovery_worker import work
 from backstay.errors import CannotAsk
@@ -193,25 +193,38 @@ def test_without_the_role_nothing_is_done(host: FakeHost) -> None:
 
 
 @pytest.mark.parametrize(
-    ("attributes", "looked", "why"),
+    ("attributes", "notes", "why"),
     [
-        ({}, ("n1",), "no agent says that its libvirtd is healthy"),
-        ({"backstay_libvirtd": "broken:hung"}, ("n1",), "its libvirtd is broken:hung"),
-        ({"backstay_libvirtd": "healthy"}, (), "nobody has looked for stray guests there yet"),
-        ({"backstay_libvirtd": "healthy", "backstay_strays": "web runs twice"}, ("n1",), "web runs twice"),
-        ({"backstay_libvirtd": "healthy"}, ("n1",), ""),
+        ({}, {"n1": "-"}, "no agent says that its libvirtd is healthy"),
+        ({"backstay_libvirtd": "broken:hung"}, {"n1": "-"}, "its libvirtd is broken:hung"),
+        (
+            {"backstay_libvirtd": "healthy"},
+            {},
+            "nobody has looked for stray guests there yet, or whether one runs elsewhere is not answered",
+        ),
+        (
+            {"backstay_libvirtd": "healthy"},
+            {"n1": "4e09acbad478 ?4e09acbad478:100.1", "n2": "4e09acbad478"},
+            "nobody has looked for stray guests there yet, or whether one runs elsewhere is not answered",
+        ),
+        (
+            {"backstay_libvirtd": "healthy", "backstay_strays": "web runs twice"},
+            {"n1": "-"},
+            "web runs twice",
+        ),
+        ({"backstay_libvirtd": "healthy"}, {"n1": "-"}, ""),
     ],
 )
 def test_a_host_is_given_back_when_it_is_well(
-    host: FakeHost, attributes: dict[str, str], looked: tuple[str, ...], why: str
+    host: FakeHost, attributes: dict[str, str], notes: dict[str, str], why: str
 ) -> None:
     seen(host, node("n1", **attributes), events=fenced())
     host.records_ = {"n1": "1000 fenced done n2"}
-    host.strays_looked = looked
+    host.notes = notes
     assert works(host)
     if why:
         assert host.did == []
-        (decision,) = (decide(each) for each in hosts(host.seen, looked))
+        (decision,) = (decide(each) for each in hosts(host.seen, looked(notes)))
         assert decision.verb == HOLD
         assert decision.said == f"n1 is back, but not given to the manager: {why}"
     else:
